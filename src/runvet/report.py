@@ -1,0 +1,189 @@
+"""The report: what runvet found, as one object that every renderer draws and `to_json` saves.
+
+No input or output here, and no rule. The JSON contract is described in `docs/contract.md`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+SCHEMA_VERSION = 1
+
+Level: TypeAlias = Literal["critical", "warning"]
+Verdict: TypeAlias = Literal["critical", "suspect", "sound", "not judged"]
+Kind: TypeAlias = Literal["stop", "keep", "repair", "change", "measure"]
+Number: TypeAlias = "int | float"
+
+VERDICTS: tuple[Verdict, ...] = ("critical", "suspect", "not judged", "sound")  # worst first
+KINDS: tuple[Kind, ...] = ("stop", "keep", "repair", "change", "measure")  # the order in which one acts
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One number (or word) of evidence: what it is, its value and unit, and the place it can be checked at."""
+
+    what: str
+    value: Number | str | None
+    unit: str | None = None
+    where: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do. `kind` orders actions across findings; `cost` says what it takes (`a restart`, `config`)."""
+
+    do: str
+    cost: str = ""
+    kind: Kind = "change"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The guilty part of one curve: series name and the interval on its axis."""
+
+    series: str
+    start: float
+    end: float
+    axis: str = "step"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that fired on a stage (`stage` is None for the run as a whole)."""
+
+    rule: str
+    name: str
+    severity: Level
+    stage: str | None
+    message: str
+    evidence: tuple[Measure, ...] = ()
+    since_step: float | None = None
+    innocent: str = ""  # one harmless explanation that a person can rule out
+    actions: tuple[Action, ...] = ()
+    window: Window | None = None
+    caused_by: str | None = None  # code of the finding that explains this one
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesSummary:
+    name: str
+    role: str | None
+    points: int
+    first: float | None
+    last: float | None
+    min: float | None
+    max: float | None
+    median: float | None
+    direction: str | None = None
+    non_finite: int = 0
+    thinned: int = 1  # one of so many points was kept
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSummary:
+    """Mean and median of the lead curve between two steps; `start` is exclusive of `end`."""
+
+    start: float
+    end: float
+    mean: float
+    median: float
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    first: Number | None = None
+    last: Number | None = None
+    planned: Number | None = None
+    axis: str = "step"
+
+
+@dataclass(frozen=True, slots=True)
+class StageSummary:
+    """Facts of one stage. `sparkline` holds up to 64 medians of the lead curve, for drawing."""
+
+    name: str
+    verdict: Verdict
+    run: str = ""
+    steps: Steps = Steps()
+    lead: str | None = None
+    windows: tuple[WindowSummary, ...] = ()
+    series: tuple[SeriesSummary, ...] = ()
+    speed: dict[str, Any] = field(default_factory=dict)
+    eta_s: dict[str, Any] = field(default_factory=dict)
+    sparkline: tuple[float, ...] = ()
+    segments: int = 1
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unchecked:
+    """A rule that did not run on a stage: why, and what would let it run."""
+
+    rule: str
+    name: str
+    stage: str | None
+    why: str
+    unlock: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    ran: int = 0
+    of: int = 0
+    not_checked: tuple[Unchecked, ...] = ()
+    not_applicable: tuple[Unchecked, ...] = ()
+    crashed: tuple[Unchecked, ...] = ()
+    passed: tuple[str, ...] = ()
+    ignored: tuple[Unchecked, ...] = ()  # switched off by the configuration, with the reason given there
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAction:
+    order: int
+    do: str
+    why: tuple[str, ...]
+    cost: str = ""
+    stage: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedCheckpoint:
+    path: str
+    step: Number | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadProblem:
+    where: str
+    why: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One verdict over one path."""
+
+    runvet: str
+    path: str
+    verdict: Verdict
+    stages: tuple[StageSummary, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    actions: tuple[PlannedAction, ...] = ()
+    trusted_checkpoint: TrustedCheckpoint | None = None
+    checks: Checks = Checks()
+    problems: tuple[ReadProblem, ...] = ()
+    reading: dict[str, Any] = field(default_factory=dict)  # files, points, seconds
+    why_not_judged: str = ""
+
+
+def number(value: Any) -> Any:
+    """A number as JSON can hold it: integral floats become integers, non-finite ones become null."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        if value.is_integer() and abs(value) < 2**53:
+            return int(value)
+    return value
