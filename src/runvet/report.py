@@ -6,7 +6,7 @@ No input or output here, and no rule. The JSON contract is described in `docs/co
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
 SCHEMA_VERSION = 1
@@ -187,3 +187,47 @@ def number(value: Any) -> Any:
         if value.is_integer() and abs(value) < 2**53:
             return int(value)
     return value
+
+
+def to_dict(report: Report) -> dict[str, Any]:
+    """The report as the JSON contract has it (schema version 1): plain values, null where unknown."""
+    checks = report.checks
+    return _plain(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "runvet": report.runvet,
+            "path": report.path,
+            "verdict": report.verdict,
+            "coverage": {"ran": checks.ran, "of": checks.of},
+            "stages": [_stage(s) for s in report.stages],
+            "findings": [_finding(f) for f in report.findings],
+            "actions": [asdict(a) for a in report.actions],
+            "trusted_checkpoint": asdict(report.trusted_checkpoint) if report.trusted_checkpoint else None,
+            "checks": {
+                name: [asdict(u) for u in getattr(checks, name)]
+                for name in ("not_checked", "not_applicable", "crashed", "ignored")
+            }
+            | {"passed": list(checks.passed)},
+            "problems": [asdict(p) for p in report.problems],
+            "reading": report.reading,
+            "why_not_judged": report.why_not_judged,
+        }
+    )
+
+
+def _stage(stage: StageSummary) -> dict[str, Any]:
+    windows = [{"from": w.start, "to": w.end, "mean": w.mean, "median": w.median} for w in stage.windows]
+    return {**asdict(stage), "windows": windows}
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    actions = [a.do for a in finding.actions]
+    return {**asdict(finding), "actions": actions, "action_costs": [a.cost for a in finding.actions]}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return number(value)

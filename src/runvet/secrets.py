@@ -27,8 +27,12 @@ _NAME = re.compile(
     r"(?i)(?:^|[._-])(?:api[_-]?key|secret|secret[_-]?key|access[_-]?key|token|auth[_-]?token|password|passwd|pwd"
     r"|passphrase|private[_-]?key|credentials?)$|(?:api_?key|(?:auth|access|api|hf|hub|bearer|wandb|github)_token|_secret|_password)$"
 )
-_HARMLESS = re.compile(r"(?i)^[\"']?(?:none|null|true|false|\*+|<[^>]*>|\$\{?\w+\}?|x{3,}|\[credential removed\]|-?\d+(?:\.\d+)?)$")
-_CHEAP = re.compile(r"(?i)key|secret|token|passw|passph|bearer|credential|authoriz|://|sk-|hf_|gh[pousr]_|glpat|xox|AKIA|ASIA|AIza|ya29|eyJ|npm_|pypi-")
+_HARMLESS = re.compile(
+    r"(?i)^[\"']?(?:none|null|true|false|\*+|<[^>]*>|\$\{?\w+\}?|x{3,}|\[credential removed\]|-?\d+(?:\.\d+)?)$"
+)
+_CHEAP = re.compile(
+    r"(?i)key|secret|token|passw|passph|bearer|credential|authoriz|://|sk-|hf_|gh[pousr]_|glpat|xox|AKIA|ASIA|AIza|ya29|eyJ|npm_|pypi-"
+)
 
 
 def mask(text: str, *, key: str = "") -> tuple[str, str]:

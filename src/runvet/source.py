@@ -109,7 +109,11 @@ def describe(path: Path, relative: str) -> Source:
 
 def encoding_of(head: bytes) -> str:
     """The encoding of a text by its first bytes: a byte-order mark, valid UTF-8, zero bytes, or a legacy page."""
-    for mark, name in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+    for mark, name in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+    ):
         if head.startswith(mark):
             return name
     if b"\0" in head[:2000]:

@@ -1,0 +1,5 @@
+"""`python -m runvet`."""
+
+from runvet.cli.main import main
+
+main()

@@ -1,0 +1,68 @@
+"""The Python interface: read a run, judge it."""
+
+from __future__ import annotations
+
+import time
+from os import PathLike
+from pathlib import Path
+
+import runvet
+from runvet import engine, verdict
+from runvet.config import Config, find
+from runvet.discover import discover
+from runvet.report import ReadProblem, Report, Unchecked
+from runvet.run import Run
+from runvet.secrets import mask
+from runvet.sink import POINTS
+from runvet.stages import build
+from runvet.summary import summarise
+
+
+def read(path: str | PathLike[str], config: Config | None = None, *, points: int | None = POINTS) -> Run:
+    """Read every log and configuration below a path, without executing anything from it.
+
+    `points` bounds the points kept of one file (None: all). Raises FileNotFoundError and ConfigError; what can't
+    be read inside the path is listed in `Run.problems`.
+    """
+    root = Path(path)
+    if not root.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    return build(str(path), discover(root, points=points), config if config is not None else find(root))
+
+
+def check(path: str | PathLike[str], config: Config | None = None) -> Report:
+    """Judge the run at a path. Raises FileNotFoundError, ConfigError."""
+    start = time.perf_counter()
+    config = config if config is not None else find(Path(path))
+    run = read(path, config)
+    return judge(run, config, seconds=time.perf_counter() - start)
+
+
+def judge(run: Run, config: Config | None = None, *, seconds: float | None = None) -> Report:
+    """Judge a run that has been read. Raises ConfigError."""
+    config = config or Config()
+    outcomes = engine.judge(run, config)
+    found = verdict.findings(outcomes)
+    overall = verdict.verdict(found, enough=verdict.enough(outcomes, None))
+    return Report(
+        runvet=runvet.__version__,
+        path=mask(run.path)[0],
+        verdict=overall,
+        stages=tuple(summarise(stage, verdict.stage_verdict(outcomes, stage), config) for stage in run.stages),
+        findings=found,
+        actions=verdict.actions(found),
+        checks=verdict.checks(outcomes, [Unchecked(*_named(s), None, why) for s, why in config.ignore.items()]),
+        problems=tuple(ReadProblem(p.where, p.why, p.remedy) for p in run.problems),
+        reading={
+            "files": len(run.readers),
+            "ignored": len(run.ignored),
+            "points": sum(s.total for stage in run.stages for s in stage.series),
+            **({} if seconds is None else {"seconds": round(seconds, 3)}),
+        },
+        why_not_judged=verdict.why_not_judged(run) if overall == "not judged" else "",
+    )
+
+
+def _named(selector: str) -> tuple[str, str]:
+    rule = next((r for r in engine.collect() if engine.matches(r, selector)), None)
+    return (rule.code, rule.name) if rule is not None and selector in (rule.code, rule.name) else (selector, selector)

@@ -1,0 +1,103 @@
+"""`runvet check`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from runvet.cli.common import fail, quiet_pipe
+
+if TYPE_CHECKING:
+    from runvet.config import Config
+    from runvet.report import Report
+    from runvet.run import Run
+
+FORMATS = ("text", "concise", "json")
+
+
+@click.command("check")
+@click.argument("paths", nargs=-1, metavar="PATH...")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to draw the report.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to this file instead of standard output.")
+@click.option("--select", multiple=True, metavar="RULES", help="Only these rules: codes, names or families, comma-separated.")
+@click.option("--ignore", multiple=True, metavar="RULES", help="Leave these rules out.")
+@click.option("--fail-on", type=click.Choice(["critical", "warning", "never"]), default="warning", show_default=True, help="Lowest finding that gives exit status 1.")
+@click.option("--require", multiple=True, metavar="RULES", help="Exit with 2 unless these rules could be checked.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="Use this runvet.toml.")
+@click.option("-v", "--verbose", is_flag=True, help="Also list which reader took which file, what was ignored and why, and what passed.")
+def command(
+    paths: tuple[str, ...], form: str, output: Path | None, select: tuple[str, ...], ignore: tuple[str, ...],
+    fail_on: str, require: tuple[str, ...], config_file: Path | None, verbose: bool,
+) -> None:  # fmt: skip
+    """Judge the runs at PATH (default: here). A folder is one run with its stages; `-` reads a log from standard input."""
+    from runvet.config import ConfigError
+    from runvet.discover import expand
+
+    try:
+        targets = [Path("-")] if paths == ("-",) else expand(paths or (".",))
+        results = [_check(path, _config(path, config_file, select, ignore)) for path in targets]
+    except (OSError, ConfigError) as error:
+        fail(str(error))
+    reports = [report for report, _ in results]
+    renderer = importlib.import_module(f"runvet.render.{form}")
+    if form == "json":
+        text = renderer.render(reports)
+    else:
+        from runvet.render.terminal import Terminal
+
+        terminal = Terminal.of(sys.stdout if output is None else None)
+        text = "\n".join(renderer.render(report, terminal, verbose=verbose, run=run) for report, run in results)
+    with quiet_pipe():
+        if output is None:
+            click.echo(text, nl=False)
+        else:
+            output.write_text(text, encoding="utf-8")
+    sys.exit(max(_status(report, fail_on, require) for report in reports))
+
+
+def _config(path: Path, file: Path | None, select: Sequence[str], ignore: Sequence[str]) -> Config:
+    from runvet.config import find, load
+
+    config = load(file) if file else find(path)
+    chosen = tuple(s for entry in select for s in entry.split(",") if s)
+    left_out = {s: "left out on the command line" for entry in ignore for s in entry.split(",") if s}
+    return replace(config, select=chosen or config.select, ignore={**config.ignore, **left_out})
+
+
+def _check(path: Path, config: Config) -> tuple[Report, Run]:
+    """Read and judge one path; `-` is standard input, kept in a temporary file while it is read."""
+    import time
+
+    from runvet import api
+
+    start = time.perf_counter()
+    if str(path) == "-":
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder, "stdin.log")
+            with log.open("wb") as stream:
+                while block := sys.stdin.buffer.read(1 << 20):
+                    stream.write(block)
+            run = replace(api.read(log, config), path="-")
+    else:
+        from runvet.cli.progress import reading
+
+        with reading(path):
+            run = api.read(path, config)
+    return api.judge(run, config, seconds=time.perf_counter() - start), run
+
+
+def _status(report: Report, fail_on: str, require: Sequence[str]) -> int:
+    """0 sound, 1 findings at or above the wanted level, 2 not judged or a required check did not run."""
+    wanted = {s for entry in require for s in entry.split(",") if s}
+    missing = {u for c in report.checks.not_checked for u in (c.rule, c.name)}
+    if report.verdict == "not judged" or wanted & missing:
+        return 2
+    bad = [f for f in report.findings if fail_on == "warning" or (fail_on == "critical" and f.severity == "critical")]
+    return 1 if bad and fail_on != "never" else 0

@@ -1,0 +1,129 @@
+"""What a path holds: which reader reads which file, and what is left alone, and why."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runvet.readers import Reader, readers
+from runvet.run import Ignored, Log, Problem
+from runvet.segments import numbered
+from runvet.sink import POINTS, Sink
+from runvet.source import Source, describe
+
+SKIP_FOLDERS = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", "venv", "site-packages", ".mypy_cache",
+                          ".ruff_cache", ".pytest_cache", ".ipynb_checkpoints", ".tox", ".cache", ".idea", ".vscode"})  # fmt: skip
+# Files that hold no log, by suffix: they are not even opened here (checkpoints, samples and data have own evidence).
+OTHER = {
+    "checkpoint": ".pt .pth .ckpt .safetensors .bin .h5 .hdf5 .keras .pkl .pickle .distcp .onnx .gguf .msgpack .orbax .joblib .model .tar",
+    "image, sound or film": ".png .jpg .jpeg .webp .gif .bmp .tif .tiff .svg .mp4 .avi .mov .webm .wav .mp3 .flac .ogg .ico .pdf .ps .eps",
+    "array or data": ".npy .npz .parquet .arrow .feather .mat .ply .obj .glb .schem .nbt .mdb .lmdb .tfrecord .idx .pcd .stl .vtk .exr .hdr",
+    "program": ".py .pyc .pyi .so .dll .exe .ipynb .c .cc .cpp .cu .h .hpp .js .ts .css .html .java .rs .go .whl .jar .lock .sh .bat .ps1",
+    "document": ".md .rst .tex .docx .pptx .xlsx .bib",
+}
+_OTHER = {suffix: kind for kind, suffixes in OTHER.items() for suffix in suffixes.split()}
+CROWD = 20  # more settings files of one name than this are samples of a data set, not configuration
+
+
+@dataclass(slots=True)
+class Found:
+    """The logs below one path, with what was ignored and which reader took which file."""
+
+    logs: list[Log] = field(default_factory=list)
+    ignored: list[Ignored] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    readers: dict[str, str] = field(default_factory=dict)
+    bytes: int = 0
+
+
+def expand(paths: Sequence[str]) -> list[Path]:
+    """The paths a command line names: globs are expanded, the order kept.
+
+    Raises FileNotFoundError naming the path or glob that matches nothing.
+    """
+    out: list[Path] = []
+    for text in paths:
+        path = Path(text)
+        matches = [path] if path.exists() else [Path(p) for p in sorted(glob.glob(text, recursive=True))]
+        if not matches:
+            raise FileNotFoundError(f"{text}: no such file or folder")
+        out += matches
+    return out
+
+
+def files(root: Path) -> Iterator[Path]:
+    """Every regular file below a folder in the order of names; a file reached twice through links comes once."""
+    if not root.is_dir():
+        yield root
+        return
+    seen: set[tuple[int, int]] = set()
+    for folder, folders, names in os.walk(root, followlinks=False):
+        folders[:] = sorted(f for f in folders if f not in SKIP_FOLDERS)
+        for name in sorted(names):
+            path = Path(folder, name)
+            try:
+                stat = path.stat()
+            except OSError:
+                continue  # a dangling link
+            if path.is_file() and (stat.st_dev, stat.st_ino) not in seen:
+                seen.add((stat.st_dev, stat.st_ino))
+                yield path
+
+
+def claim(source: Source) -> Reader | None:
+    """The reader that is surest of a file, or None."""
+    best, sure = None, 0.0
+    for reader in readers():
+        score = reader.claims(source)
+        if score > sure:
+            best, sure = reader, score
+    return best
+
+
+def discover(root: Path, *, points: int | None = POINTS) -> Found:
+    """Read every log and configuration below a path. What can't be read is a problem, never an exception."""
+    found = Found()
+    claimed: list[tuple[Source, Reader]] = []
+    for path in files(root):
+        relative = path.relative_to(root).as_posix() if root.is_dir() else path.name
+        kind = _OTHER.get(path.suffix.lower()) if path != root else None
+        if kind and not relative.endswith(".wandb"):
+            found.ignored.append(Ignored(relative, kind))
+            continue
+        try:
+            source = describe(path, relative)
+            reader = claim(source)
+        except ImportError as error:
+            found.problems.append(Problem(relative, str(error)))
+            continue
+        except Exception as error:  # a reader that fails on a file it only looked at hides no other file
+            found.problems.append(Problem(relative, f"cannot be looked at: {type(error).__name__}: {error}"))
+            continue
+        if reader is None:
+            found.ignored.append(Ignored(relative, "empty" if not source.size else "no reader knows it"))
+        else:
+            claimed.append((source, reader))
+    crowd = Counter((source.name, reader.name) for source, reader in claimed if reader.kind == "settings")
+    for source, reader in claimed:
+        many = crowd[source.name, reader.name]
+        if reader.kind == "settings" and many > CROWD:
+            found.ignored.append(Ignored(source.relative, f"one of {many} files of this name: data, not configuration"))
+            continue
+        found.readers[source.relative] = reader.name
+        found.bytes += source.size
+        found.logs += read_one(source, reader, points=points)
+    return found
+
+
+def read_one(source: Source, reader: Reader, *, points: int | None = POINTS) -> list[Log]:
+    """Read one file. An exception of the reader becomes a problem beside everything it had delivered."""
+    sink = Sink(source.relative, reader.name, points=points)
+    try:
+        reader.read(source, sink)
+    except Exception as error:
+        sink.problem(f"reading stopped: {type(error).__name__}: {error}", remedy="everything before is used")
+    return [numbered(log) for log in sink.close(modified=source.modified, size=source.size)]

@@ -1,0 +1,232 @@
+"""The curves of a stage by their roles. `lead` is the one to judge; the others are told beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runvet.evidence import Missing, provides
+from runvet.run import Series, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Series of one role, the most telling first; never empty, every series has at least one point."""
+
+    series: tuple[Series, ...]
+
+    @property
+    def lead(self) -> Series:
+        """The series that stands for the role."""
+        return self.series[0]
+
+
+class TrainLoss(Curves):
+    """Training losses: totals, the longest first; where a run logs only terms, the terms."""
+
+    @property
+    def is_total(self) -> bool:
+        """Whether `lead` is a total, not one term of it."""
+        return self.lead.role == "train_loss"
+
+
+class LossTerms(Curves):
+    """Parts of the training loss (`box_loss`, `loss_kl`), KL and adversarial terms included."""
+
+
+class ValLoss(Curves):
+    """Losses on held-out data: validation first, then test."""
+
+
+class ValMetrics(Curves):
+    """Metrics of held-out data with a known better direction, errors included, losses and perplexities not."""
+
+
+class TrainMetrics(Curves):
+    """Metrics of training data with a known better direction (training accuracy)."""
+
+
+class LearningRate(Curves):
+    """Learning rates, one series a parameter group."""
+
+
+class GradNorm(Curves):
+    """Gradient norms, total first."""
+
+
+class StepTime(Curves):
+    """Seconds (or any constant unit) per step, as the run logged it."""
+
+
+class DataTime(Curves):
+    """Time a step waited for data, in the unit of `StepTime`."""
+
+
+class Throughput(Curves):
+    """Steps, samples or tokens per second, as the run logged it."""
+
+
+class Memory(Curves):
+    """Memory in use, any unit."""
+
+
+class GpuUtilisation(Curves):
+    """Share of time the accelerator was busy, in per cent or 0..1."""
+
+
+class Reward(Curves):
+    """Rewards or returns of reinforcement learning: higher is better."""
+
+
+class Divergence(Curves):
+    """KL terms: of a latent posterior, or between policies."""
+
+
+class Entropy(Curves):
+    """Entropies of a policy, of actions or of codes, in nats unless the run says otherwise."""
+
+
+class CodebookUsage(Curves):
+    """How many codes or actions are in use: counts, shares or perplexities."""
+
+
+class AdversarialLoss(Curves):
+    """Discriminator losses first, then generator losses."""
+
+
+class LossScale(Curves):
+    """Scale of a gradient scaler."""
+
+
+def _longest_first(series: tuple[Series, ...]) -> tuple[Series, ...]:
+    return tuple(sorted((s for s in series if len(s)), key=lambda s: -s.total))
+
+
+@provides
+def train_loss(stage: Stage) -> TrainLoss | Missing:
+    found = _longest_first(stage.role("train_loss")) or _longest_first(stage.role("loss_term", "generator_loss"))
+    if not found and stage.role("train_perplexity", "perplexity"):
+        found = _longest_first(stage.role("train_perplexity", "perplexity"))
+    return TrainLoss(found) if found else Missing("no training loss", "log loss at every step")
+
+
+@provides
+def loss_terms(stage: Stage) -> LossTerms | Missing:
+    found = tuple(s for s in stage.role("loss_term", "kl", "discriminator_loss", "generator_loss") if len(s))
+    return LossTerms(found) if found else Missing("no parts of the loss", "log each term of the loss", applicable=False)
+
+
+@provides
+def val_loss(stage: Stage) -> ValLoss | Missing:
+    found = _longest_first(stage.role("val_loss")) + _longest_first(stage.role("test_loss"))
+    found = found or _longest_first(stage.role("val_perplexity", "test_perplexity"))
+    return ValLoss(found) if found else Missing("no validation loss", "log val/loss at every evaluation")
+
+
+@provides
+def val_metrics(stage: Stage) -> ValMetrics | Missing:
+    kinds = ("accuracy", "metric", "error", "success_rate")
+    named = tuple(s for kind in kinds for split in ("val", "test") for s in stage.role(f"{split}_{kind}") if len(s))
+    # A metric without a split is an evaluation where it is logged more rarely than the loss.
+    densest = max((s.total for s in stage.role("train_loss", "loss_term")), default=0)
+    bare = tuple(s for s in stage.role(*kinds) if 0 < s.total * 2 <= densest or (len(s) and not densest))
+    found = named + bare
+    return ValMetrics(found) if found else Missing("no validation metric", "log val/accuracy (or the metric you want)")
+
+
+@provides
+def train_metrics(stage: Stage) -> TrainMetrics | Missing:
+    kinds = ("accuracy", "metric", "error", "success_rate")
+    densest = max((s.total for s in stage.role("train_loss", "loss_term")), default=0)
+    named = tuple(s for kind in kinds for s in stage.role(f"train_{kind}") if len(s))
+    bare = tuple(s for s in stage.role(*kinds) if densest and s.total * 2 > densest)
+    found = named + bare
+    return (
+        TrainMetrics(found)
+        if found
+        else Missing("no training metric", "log train/accuracy (or your metric)", applicable=False)
+    )
+
+
+def _simple(
+    stage: Stage, roles: tuple[str, ...], why: str, unlock: str, *, applicable: bool = True
+) -> tuple[Series, ...] | Missing:
+    found = _longest_first(stage.role(*roles))
+    return found or Missing(why, unlock, applicable)
+
+
+@provides
+def learning_rate(stage: Stage) -> LearningRate | Missing:
+    found = _simple(stage, ("lr",), "no learning rate", "log lr at every step")
+    return found if isinstance(found, Missing) else LearningRate(found)
+
+
+@provides
+def grad_norm(stage: Stage) -> GradNorm | Missing:
+    found = _simple(stage, ("grad_norm",), "no gradient norm", "log grad_norm (the value clip_grad_norm_ returns)")
+    return found if isinstance(found, Missing) else GradNorm(found)
+
+
+@provides
+def step_time(stage: Stage) -> StepTime | Missing:
+    found = _simple(stage, ("step_time",), "no time per step", "log step_time in seconds")
+    return found if isinstance(found, Missing) else StepTime(found)
+
+
+@provides
+def data_time(stage: Stage) -> DataTime | Missing:
+    found = _simple(stage, ("data_time",), "no data loading time", "log data_time beside step_time")
+    return found if isinstance(found, Missing) else DataTime(found)
+
+
+@provides
+def throughput(stage: Stage) -> Throughput | Missing:
+    found = _simple(stage, ("throughput",), "no throughput", "log samples_per_second")
+    return found if isinstance(found, Missing) else Throughput(found)
+
+
+@provides
+def memory(stage: Stage) -> Memory | Missing:
+    found = _simple(stage, ("memory",), "no memory use", "log torch.cuda.memory_allocated() and the process's RSS")
+    return found if isinstance(found, Missing) else Memory(found)
+
+
+@provides
+def gpu_utilisation(stage: Stage) -> GpuUtilisation | Missing:
+    found = _simple(stage, ("gpu_utilisation",), "no accelerator utilisation", "log gpu_util")
+    return found if isinstance(found, Missing) else GpuUtilisation(found)
+
+
+@provides
+def reward(stage: Stage) -> Reward | Missing:
+    found = _simple(stage, ("reward",), "no reward", "", applicable=False)
+    return found if isinstance(found, Missing) else Reward(found)
+
+
+@provides
+def divergence(stage: Stage) -> Divergence | Missing:
+    found = _simple(stage, ("kl",), "no KL term", "", applicable=False)
+    return found if isinstance(found, Missing) else Divergence(found)
+
+
+@provides
+def entropy(stage: Stage) -> Entropy | Missing:
+    found = _simple(stage, ("entropy",), "no entropy", "", applicable=False)
+    return found if isinstance(found, Missing) else Entropy(found)
+
+
+@provides
+def codebook_usage(stage: Stage) -> CodebookUsage | Missing:
+    found = _simple(stage, ("codebook_usage",), "no codebook or action usage", "", applicable=False)
+    return found if isinstance(found, Missing) else CodebookUsage(found)
+
+
+@provides
+def adversarial_loss(stage: Stage) -> AdversarialLoss | Missing:
+    found = tuple(s for s in stage.role("discriminator_loss", "generator_loss") if len(s))
+    return AdversarialLoss(found) if found else Missing("no adversarial losses", "", applicable=False)
+
+
+@provides
+def loss_scale(stage: Stage) -> LossScale | Missing:
+    found = _simple(stage, ("loss_scale",), "no loss scale", "log scaler.get_scale()", applicable=False)
+    return found if isinstance(found, Missing) else LossScale(found)

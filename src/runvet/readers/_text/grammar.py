@@ -1,0 +1,221 @@
+"""From the shape of a line to a plan: which of its numbers are positions, which are metrics, and how they are called."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from runvet.readers._text import words
+from runvet.readers._text.atoms import Atom, atoms
+from runvet.readers._text.names import Name, name_of
+
+_TAG = re.compile(r"^\s{0,8}\[\s?(?P<t>[A-Za-z][^\[\]]{0,60})\]\s{0,3}(?!\s*$)")
+_SUMMARY = re.compile(r"^\s{0,8}\*\s{1,3}\S")
+_BEST = re.compile(r"(?i)(?<![a-z])best(?![a-z])")
+_LETTER = frozenset("s i n k t".split())
+_KEEP_TAG = re.compile(r"(?i)debug|range|eval|val|test|best|final|summar|sampl|profil|monitor|diag")
+_AVERAGE = re.compile(
+    r"(?i)\b(?:averaged? stats|average[ds]?|mean|summary|final|overall|total|results?|epoch summary)\b"
+)
+_ORDINAL_BEFORE = re.compile(r"第\s{0,2}$")
+
+
+@dataclass(slots=True)
+class Slot:
+    """One metric of a line: `atom` gives the value; `real`: only when written with a point, exponent or as non-finite."""
+
+    name: str
+    atom: Atom
+    strong: bool
+    metric: bool
+    real: bool = False
+    second: str = ""  # the name of the second number of `value (mean)` or `value ± spread`
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a line of one shape says. Indices count the numbers of the line."""
+
+    slots: tuple[Slot, ...] = ()
+    epoch: int = -1
+    epochs: int = -1  # number of epochs in `3/100`
+    step: int = -1
+    steps: int = -1
+    rank: int = 0  # how global the step is: 0 batch, 1 step, 2 global step, 3 updates
+    percent: int = -1
+    phase: str = ""
+    ranges: bool = False
+    best: bool = False
+    heading: bool = False
+    indented: bool = False
+    planned: tuple[tuple[str, int], ...] = ()
+    events: tuple[str, ...] = ()
+    labels: set[str] = field(default_factory=set)
+
+    @property
+    def placed(self) -> bool:
+        """Whether the line says where in training it is."""
+        return self.epoch >= 0 or self.step >= 0 or self.percent >= 0
+
+
+def compile_plan(masked: str) -> Plan:
+    """Read the shape of one message (numbers are marks, prefixes are gone)."""
+    plan = Plan(indented=masked[:1] in " \t|>")
+    body = masked
+    tag = ""
+    bracket = _TAG.match(masked)
+    if bracket and "\x00" not in bracket["t"]:
+        tag, body = bracket["t"].strip(), masked[bracket.end() :]
+    elif bracket and _KEEP_TAG.search(bracket["t"]):
+        tag = bracket["t"].split("\x00")[0].split()[0].strip(" =:")
+    gaps, found = atoms(body)
+    if tag and bracket is not None and "\x00" in bracket["t"]:
+        gaps, found = _drop_tag(gaps, found, bracket["t"].count("\x00"))
+    names = [name_of(gap, index == 0) for index, gap in enumerate(gaps[:-1])]
+    raw = _fill(plan, gaps, found, names)
+    plan.best = bool(_BEST.search(body[:200]))
+    plan.ranges = (
+        any(a.kind == "pair" for a in found)
+        and len(found) > 1
+        and any(a.kind == "pair" and n.strong for a, n in zip(found, names, strict=True))
+    )
+    _name_slots(plan, raw, gaps, body, tag)
+    plan.heading = plan.placed and not plan.slots
+    return plan
+
+
+def _drop_tag(gaps: list[str], found: list[Atom], marks: int) -> tuple[list[str], list[Atom]]:
+    """Leave out the values that stand within a leading tag such as `[Debug T=4.5s]`."""
+    while found and found[0].first < marks:
+        found = found[1:]
+        gaps = gaps[1:]
+    if gaps:
+        gaps[0] = gaps[0][gaps[0].find("]") + 1 :]
+    return gaps, found
+
+
+def _fill(plan: Plan, gaps: list[str], found: list[Atom], names: list[Name]) -> list[tuple[Atom, Name, int]]:
+    """Take the positions out; what is left are candidates for metrics with their place in the line."""
+    rest: list[tuple[Atom, Name, int]] = []
+    for index, (atom, name) in enumerate(zip(found, names, strict=True)):
+        after = gaps[index + 1].lstrip()
+        if _take_position(plan, atom, name, gaps[index], after, index):
+            continue
+        if not name.text:
+            if atom.kind == "fraction" and plan.step < 0 and _free(gaps[index]):
+                plan.step, plan.steps, plan.rank = atom.first, atom.first + 1, 0
+            elif atom.kind == "percent" and index == 0 and plan.percent < 0 and _free(gaps[0]):
+                plan.percent = atom.first
+            elif (
+                atom.kind == "number"
+                and index == 0
+                and not gaps[0].strip()
+                and len(found) > 1
+                and gaps[1][:1].isspace()
+            ):
+                plan.step = atom.first  # `12 train 3.4`: kept only if a metric follows
+                plan.rank = -1
+            continue
+        rest.append((atom, name, index))
+    if plan.rank == -1:
+        plan.rank = 1
+        if not rest or rest[0][1].strong or not words.is_metric(rest[0][1].text):
+            plan.step = -1
+    return rest
+
+
+def _free(gap: str) -> bool:
+    """Whether an unnamed value stands alone: nothing but brackets and separators, or a phase word, before it."""
+    text = gap.strip(" \t[(|-:,>'\"").lower()
+    return not text or bool(words.phase(text) and len(text) < 24)
+
+
+def _take_position(plan: Plan, atom: Atom, name: Name, gap: str, after: str, index: int) -> bool:
+    """Use a value as the position of the line, if it is one."""
+    if atom.kind not in {"number", "fraction", "one", "quoted"}:
+        return False
+    what = words.position(name.text) if name.text else None
+    if _ORDINAL_BEFORE.search(gap):
+        head = after[:4]
+        what = (
+            ("epoch", 0)
+            if head.startswith(("轮", "個epoch", "个epoch", "个", "代", "epo"))
+            else ("step", 1)
+            if head.startswith(("步", "次"))
+            else what
+        )
+    if what is None and name.strong and index == 0 and name.text in _LETTER:
+        what = ("step", 1)
+    total = words.planned(name.text) if name.text and atom.kind == "number" else ""
+    if total:
+        plan.planned += ((total, atom.first),)
+        return False
+    if what is None:
+        return False
+    kind, rank = what
+    if kind == "epoch":
+        if plan.epoch < 0:
+            plan.epoch = atom.first
+            plan.epochs = atom.first + 1 if atom.kind == "fraction" else -1
+        return True
+    if rank > plan.rank or plan.step < 0:
+        if plan.step >= 0 and plan.steps >= 0 and plan.steps == plan.step + 1:
+            plan.planned += (("epoch-length", plan.steps),)
+        plan.step, plan.rank = atom.first, rank
+        plan.steps = atom.first + 1 if atom.kind == "fraction" else -1
+    return True
+
+
+def _name_slots(plan: Plan, raw: list[tuple[Atom, Name, int]], gaps: list[str], body: str, tag: str) -> None:
+    """Name the metrics, with the phase and the heading of the line where the name alone would mix things up."""
+    first = raw[0][2] if raw else len(gaps) - 1
+    head = " ".join([tag, *gaps[: first + 1]]) if raw else " ".join([tag, *gaps])
+    if raw:
+        own = raw[0][1].text
+        head = head[: len(head) - len(gaps[first])] + gaps[first].rsplit(own, 1)[0] if own in gaps[first] else head
+    plan.phase = words.phase(head[:200])
+    if _SUMMARY.match(body) and not plan.placed and not plan.phase:
+        plan.phase = "val"  # the line that the reference scripts of image classification print after validation
+    named = set().union(*(words.phases(n.text) for _, n, _ in raw)) if raw else set()
+    trailing = next(iter(named)) if len(named) == 1 and not plan.phase and named != {"train"} else ""
+    prefix = tag if tag and (plan.ranges or _KEEP_TAG.search(tag)) and words.phase(tag) != plan.phase else ""
+    slots: list[Slot] = []
+    seen_phase, label = False, ""
+    for atom, name, _ in raw:
+        text = name.text
+        if name.label and _AVERAGE.search(name.label):
+            label = name.label
+        plan.labels.add(name.label)
+        own_phase = words.phase(text)
+        seen_phase = seen_phase or bool(own_phase)
+        groups = [g for g in (prefix, label) if g]
+        lead = plan.phase if plan.phase and own_phase != plan.phase else ""
+        if trailing and seen_phase and not own_phase and not words.NEUTRAL.search(text.replace("_", " ")):
+            lead = trailing
+        slot = _slot(atom, name, "/".join([*([lead] if lead else []), *groups, text]), plan)
+        if slot is not None:
+            slots.append(slot)
+    plan.slots = tuple(slots)
+
+
+def _slot(atom: Atom, name: Name, full: str, plan: Plan) -> Slot | None:
+    """The metric that a value and its name make, or None where they make none."""
+    text = " ".join(words.tokens(name.text))
+    metric = words.is_metric(name.text)
+    if text in words.IGNORED or atom.kind in {"date", "pair", "fraction"}:
+        return None
+    if len(name.text.split()) > (6 if name.strong else 3):
+        return None
+    if atom.kind == "list" and text not in {"lr", "learning rate"}:
+        return None
+    if not name.strong and not (metric or plan.placed):
+        return None
+    real = not name.strong and not metric
+    second = ""
+    if name.part and atom.kind != "mean":
+        full = f"{full} {name.part}" if name.part.startswith("(") else full + name.part
+    if atom.kind == "mean":
+        second = f"{full} {name.part}" if name.part else f"{full} (mean)"
+    elif atom.kind == "spread":
+        second = f"{full} (std)"
+    return Slot(full, atom, name.strong, metric, real, second)

@@ -1,0 +1,80 @@
+"""Physical lines of a text, and the states that a terminal would have shown on each of them."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from runvet.sink import Sink
+from runvet.source import Cut, Source
+
+WIDTH = 65_536  # characters of one state that are looked at
+_PENDING = 1 << 20  # characters of an unfinished physical line that are kept before it is cut at a redraw
+
+_ANSI = re.compile(r"\x1b(?:\[[0-9;?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|[@-Z\\-_])")
+_REDRAW = re.compile(r"\r+|\x08{4,}")
+# Private-use characters serve the grammar as markers; control characters say nothing.
+_ODD = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f\ue000-\uf8ff\ufeff]+")
+_WIDE = str.maketrans("：＝，；｜（）［］【】％／～－＋\u00a0\u3000", ":=,;|()[][]%/~-+  ")
+
+
+class State(NamedTuple):
+    """One line as it was seen: `line` is 1-based, `complete` is false for a last line without its end."""
+
+    line: int
+    text: str
+    complete: bool
+
+
+def states(source: Source, sink: Sink) -> Iterator[State]:
+    """Every non-blank state of every line, in order. A physical line with redraws gives several of one number."""
+    decoder = codecs.getincrementaldecoder(source.encoding)("replace")
+    number, rest = 1, ""
+    blocks = source.blocks()
+    while True:
+        try:
+            block = next(blocks, None)
+        except Cut as error:
+            sink.problem(str(error), line=number, remedy="copy the file again from where it was written")
+            block = None
+        if block is None:
+            break
+        pieces = (rest + decoder.decode(block)).split("\n")
+        rest = pieces.pop()
+        for piece in pieces:
+            yield from _split(piece, number, True)
+            number += 1
+        if len(rest) > _PENDING:
+            end = max(rest.rfind("\r"), rest.rfind("\x08"))
+            head, rest = (rest[:end], rest[end:]) if end > 0 else (rest, "")
+            yield from _split(head, number, True)
+    rest += decoder.decode(b"", True)
+    if rest:
+        yield from _split(rest, number, False)
+
+
+def _split(piece: str, number: int, complete: bool) -> Iterator[State]:
+    if "\r" not in piece and "\x08" not in piece:
+        if piece and not piece.isspace():
+            yield State(number, clean(piece), complete)
+        return
+    drawn = [part for part in _REDRAW.split(piece) if part and not part.isspace()]
+    for part in drawn[:-1]:
+        yield State(number, clean(part), True)
+    if drawn:
+        # A redraw that ends in a carriage return is whole, even when the line goes on.
+        yield State(number, clean(drawn[-1]), complete or piece[-1] in "\r\x08")
+
+
+def clean(text: str) -> str:
+    """The text without colours, control characters and full-width punctuation, at most `WIDTH` characters."""
+    if len(text) > WIDTH:
+        text = text[:WIDTH]
+    if text.isascii() and text.isprintable():
+        return text
+    if "\x1b" in text:
+        text = _ANSI.sub("", text)
+    text = _ODD.sub("", text)
+    return text if text.isascii() else text.translate(_WIDE)

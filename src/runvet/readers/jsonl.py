@@ -1,0 +1,104 @@
+"""JSON lines: one object a line, of any tool (MAE and DETR log.txt, detectron2, mmcv, mmengine, sb3, W&B, fairseq, …)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+
+from runvet.readers import Reader
+from runvet.readers._axes import axis_of, is_metric_name
+from runvet.readers._json import RowBuffer, loads, scalar
+from runvet.readers._lines import head_lines, utf8_blocks
+from runvet.readers._tables import Writer
+from runvet.sink import Sink
+from runvet.source import Source
+
+# Names of logs that may hold a single row so far.
+_LOGS = ("progress.json", "metrics.json", "scalars.json", "log.json")
+_DECODER = json.JSONDecoder()
+
+
+def claims(source: Source) -> float:
+    """Sure where the first lines are JSON objects with numbers, and some of the names are those of a log."""
+    lines = [line for line in head_lines(source)[:200] if line.strip()]
+    if not lines:
+        return 0.0
+    named = source.suffix in (".jsonl", ".ndjson", ".jl")
+    rows = [row for row in map(_row, lines) if row is not None]
+    if len(rows) * 2 < len(lines) or (len(lines) == 1 and not named and source.suffix != ".json"):
+        return 0.0
+    if len(lines) == 1 and source.suffix == ".json" and source.name not in _LOGS:
+        return 0.0  # a single object: a configuration or a summary
+    return (0.85 if named else 0.8) if any(map(is_log_row, rows)) else 0.0
+
+
+def is_log_row(row: dict[str, Any]) -> bool:
+    """Whether an object holds numbers, and an axis or a metric by name (nested objects count)."""
+    level = {**row, **{f"{k}/{i}": v for k, d in row.items() if isinstance(d, dict) for i, v in d.items()}}
+    numbers = [key for key, value in level.items() if scalar(value) is not None]
+    metrics = [k for k in numbers if is_metric_name(k) or is_metric_name(k.rsplit("/", 1)[-1])]
+    axes = [k for k in numbers if (axis_of(k) or ("index",))[0] != "index"]
+    return bool(metrics) or (bool(axes) and len(numbers) > len(axes)) or (bool(axes) and "value" in level)
+
+
+def _row(line: str) -> dict[str, Any] | None:
+    if not line.lstrip().startswith("{"):
+        return None
+    try:
+        row = loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def read(source: Source, sink: Sink) -> None:
+    """Stream the lines into the sink; a line that is no JSON is named once and passed over."""
+    rows, line = RowBuffer(Writer(sink), sink), 0
+    for data in utf8_blocks(source, sink):
+        whole = data.endswith(b"\n")
+        lines = data.split(b"\n")
+        if whole:
+            lines.pop()
+        for number, text in enumerate(lines, line + 1):
+            if not text or text.isspace():
+                continue
+            try:
+                row = orjson.loads(text)
+            except ValueError:
+                _odd(text, number, rows, sink, last=not whole and number == line + len(lines))
+                continue
+            if type(row) is dict:
+                rows.add(row, number)
+        line += len(lines)
+    rows.flush()
+
+
+def _odd(text: bytes, number: int, rows: RowBuffer, sink: Sink, *, last: bool) -> None:
+    """A line that strict JSON refuses: bare NaN, several objects in one line, text of something else, or cut off."""
+    words = text.decode("utf-8", "replace").strip().lstrip("\ufeff")
+    at = 0
+    while at < len(words):
+        try:
+            row, at = _DECODER.raw_decode(words, at)
+        except (ValueError, RecursionError):
+            start = words.find("{", at)
+            if start > at:  # other text stands before the object
+                at = start
+                sink.problem("text stands before a JSON object; it is passed over", line=number)
+                continue
+            why = (
+                "the last line is only half written; it is left out"
+                if last
+                else "a line is not JSON; it is passed over"
+            )
+            sink.problem(why, line=number)
+            return
+        if isinstance(row, dict):
+            rows.add(row, number)
+        while at < len(words) and words[at] in " \t,":
+            at += 1
+
+
+reader = Reader("jsonl", claims, read)

@@ -1,0 +1,1 @@
+"""Renderers: one file a format. Each has `render(report, options) -> str` and draws a `Report`, never a run."""

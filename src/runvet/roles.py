@@ -1,0 +1,186 @@
+"""What a metric's name means: one readable table from words to roles.
+
+A name is split into lower-case words (`trainLoss_epoch` -> train, loss, epoch). The words of a split (train, val,
+test) are taken out first; the first row of `TABLE` that matches the rest gives the role and the better direction.
+Roles of losses, errors and metrics carry the split: `train_loss`, `val_accuracy`. Users add rows in `[names]`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
+
+from runvet.run import Direction, Series, Split
+
+SPLITS: Mapping[Split, frozenset[str]] = {
+    "train": frozenset({"train", "training", "trn", "learn", "tr", "训练", "training_loss"}),
+    "val": frozenset(
+        {"val", "valid", "validation", "validate", "eval", "evaluation", "dev", "heldout", "holdout", "验证"}
+    ),
+    "test": frozenset({"test", "testing", "tst", "测试"}),
+}
+# Words that say how a number was averaged or for what span, not what it is.
+GENERIC = frozenset(
+    "epoch step iter iteration batch avg average mean running smooth smoothed current cur total overall all sum full"
+    " global local main final the of per metric metrics logs log scalar scalars loss losses objective cost criterion"
+    " ema raw micro rank reduced window interval".split()
+)
+
+
+class Meaning(NamedTuple):
+    """Role without its split, better direction, and whether the split belongs in the role's name."""
+
+    role: str
+    direction: Direction | None
+    split: bool = False
+
+
+# (pattern over the words joined with '_', meaning); the first match wins.
+TABLE: Sequence[tuple[str, Meaning]] = (
+    (r"^(?:epochs?|n_?epochs?|current_epoch|ep)$", Meaning("epoch", None)),
+    (
+        r"^(?:_?step|steps?|global_step|iters?|iterations?|n_iter|total_timesteps|time_total_timesteps|update|updates|n_updates|total_steps)$",
+        Meaning("step", None),
+    ),
+    (
+        r"(?:^|_)(?:runtime|timestamp|wall_time|elapsed|eta|remaining|time_elapsed|train_time|total_time)(?:_|$)",
+        Meaning("clock", None),
+    ),
+    (r"(?:^|_)(?:lr|lrs|learning_rate|lr\d*|lr_pg\d|lr_mul|pg\d+)(?:_|$)|^lr", Meaning("lr", None)),
+    (r"(?:^|_)(?:loss_scale|grad_scale|scaler_scale|amp_scale)(?:_|$)", Meaning("loss_scale", None)),
+    (r"clip(?:ped)?_?(?:frac|fraction|ratio|coef|rate)|(?:^|_)clipfrac(?:_|$)", Meaning("clip_fraction", None)),
+    (
+        r"grad(?:ient)?s?_?(?:total_)?norm|(?:^|_)gnorm(?:_|$)|norm_grad|total_norm|(?:^|_)gradient_norm",
+        Meaning("grad_norm", None),
+    ),
+    (
+        r"(?:^|_)(?:data|data_time|data_s|loader_time|dataloader|load_time|data_loading|data_wait)(?:_time|_s|_ms)?$",
+        Meaning("data_time", "down"),
+    ),
+    (
+        r"(?:^|_)(?:batch_time|step_time|iter_time|step_avg|time_per_(?:step|iter|batch)|s_it|sec_per_(?:step|iter)|ms_per_(?:step|iter)|step_ms|sec_batch)(?:_|$)|^(?:time|dt|batch)$",
+        Meaning("step_time", "down"),
+    ),
+    (
+        r"(?:^|_)(?:fps|throughput|speed|(?:samples?|images?|imgs?|tokens?|examples?|it|iters?|steps?|wps|ups|words?)_(?:per_)?(?:s|sec|second)|samples_s|tok_s|wps|mfu|tflops)(?:_|$)",
+        Meaning("throughput", "up"),
+    ),
+    (r"(?:^|_)(?:gpu_util|gpu_utilization|gpu_\d+_gpu|utilization_gpu)(?:_|$)", Meaning("gpu_utilisation", "up")),
+    (
+        r"(?:^|_)(?:mem|memory|gpu_mem|max_mem|peak_mem|rss|vram|memallocated|memory_allocated|mem_gb|maxmemallocated)(?:_|$)",
+        Meaning("memory", None),
+    ),
+    (
+        r"(?:codebook|code|token|action|actions|cluster|dictionary|vq)_?(?:usage|use|used|utili[sz]ation|perplexity|ppl)|unique_?(?:codes?|actions?|tokens?)|(?:usage|perplexity)_(?:codebook|code)",
+        Meaning("codebook_usage", "up"),
+    ),
+    (r"(?:^|_)(?:codebook|action|actions|code|policy)?_?entropy(?:_|$)(?!loss)", Meaning("entropy", None)),
+    (r"(?:^|_)(?:kl|kld|kldiv|kl_div|kl_loss|loss_kl|approx_kl|kl_approx|ppo_kl)(?:_|$)", Meaning("kl", None)),
+    (
+        r"(?:^|_)(?:d|dis|disc|discr|discriminator|critic_d)_(?:\w+_)?loss|loss_(?:d|dis|disc|discriminator)(?:_|$)|^d_(?:a|b|real|fake)?$",
+        Meaning("discriminator_loss", None),
+    ),
+    (
+        r"(?:^|_)(?:g|gen|generator)_(?:\w+_)?loss|loss_(?:g|gen|generator)(?:_|$)|^g_(?:a|b)?$|^gan_?loss",
+        Meaning("generator_loss", None),
+    ),
+    (
+        r"(?:^|_)(?:ep_?rew(?:ard)?(?:_mean)?|rewards?|returns?|episode_reward|mean_episode_rewards?|score_mean|ep_ret)(?:_|$)",
+        Meaning("reward", "up"),
+    ),
+    (r"(?:^|_)success(?:_rate)?(?:_|$)", Meaning("success_rate", "up", True)),
+    (
+        r"(?:^|_)(?:ppl|perplexity|bpb|bpc|bits_per_(?:byte|char|token|dim)|bpd)(?:_|$)",
+        Meaning("perplexity", "down", True),
+    ),
+    (
+        r"(?:^|_)(?:acc|accuracy|accuracies|top_?[15]|acc_?[15]|pixacc|acc_top\d|accu)(?:_|$)|^acc",
+        Meaning("accuracy", "up", True),
+    ),
+    (
+        r"(?:^|_)(?:m?ap(?:_?\d+)*|map50(?:_95)?|auc|auroc|roc_auc|f1|f1_score|precision|recall|m?iou|fwiou|dice|dsc|bleu\d?|rouge\w*|meteor|psnr|ssim|hit_ratio\w*|hits?|ndcg\w*|mrr|r2|kappa|mcc|pck|ar|explained_variance|ess|is_score|inception_score|clip_score|rewards_(?:margins|accuracies)|margins|hella(?:swag)?)(?:_|$)|_score$|^score$",
+        Meaning("metric", "up", True),
+    ),
+    (
+        r"(?:^|_)(?:rmse|mae|mape|smape|wer|cer|eer|ter|fid|kid|lpips|ade|fde|minade|minfde|epe|l1|l2|err(?:or)?s?|mse|mean_squared_error|mean_absolute_error|nrmse|chamfer|hausdorff|distance)(?:_|$)(?!loss)",
+        Meaning("error", "down", True),
+    ),
+    (
+        r"(?:^|_)(?:loss|losses|nll|xent|ce|bce|cross_entropy|logloss|elbo|objective|cost|total_?loss)(?:_|$)|loss|^total$",
+        Meaning("loss", "down", True),
+    ),
+)
+_COMPILED = tuple((re.compile(pattern), meaning) for pattern, meaning in TABLE)
+_WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+\d*|[A-Z]+\d*|\d+|[^\W\d_a-zA-Z]+")
+_SPECIAL: Mapping[str, tuple[Split, str]] = {
+    "trl": ("train", "loss"),
+    "tel": ("test", "loss"),
+}
+
+
+@lru_cache(maxsize=65_536)
+def words(name: str) -> tuple[str, ...]:
+    """The lower-case words of a metric's name: `metrics/mAP50-95(B)` -> metrics, map50, 95, b."""
+    name = name.replace("mAP", "map").replace("BLEU", "bleu")
+    return tuple(w.lower() for w in _WORDS.findall(name[:300]))
+
+
+@lru_cache(maxsize=65_536)
+def meaning(name: str) -> tuple[str | None, Direction | None, Split | None]:
+    """Role, better direction and split of a metric's name; None for what the name does not tell.
+
+    A loss that is one part of a total (`box_loss`, `loss_kl`) has the role `loss_term`. A loss whose name tells no
+    split counts as training; a metric whose name tells none keeps a role without split (`accuracy`).
+    """
+    parts = words(name)
+    if len(parts) == 1 and parts[0] in _SPECIAL:
+        split, kind = _SPECIAL[parts[0]]
+        return f"{split}_{kind}", "down", split
+    split_of: Split | None = None
+    for candidate in ("test", "val", "train"):
+        if SPLITS[candidate] & set(parts):
+            split_of = candidate
+    if "val" in parts or "eval" in parts or "valid" in parts or "validation" in parts:
+        split_of = "val"
+    rest = tuple(w for w in parts if not any(w in s for s in SPLITS.values()))
+    joined = "_".join(rest)
+    for pattern, found in _COMPILED:
+        if pattern.search(joined):
+            return _resolve(found, rest, split_of)
+    return None, None, split_of
+
+
+def _resolve(found: Meaning, rest: tuple[str, ...], split: Split | None) -> tuple[str, Direction | None, Split | None]:
+    if found.role == "loss":
+        criterion = {"nll", "logloss", "xent", "ce", "bce", "elbo", *(("cross", "entropy") if "cross" in rest else ())}
+        if any(w not in GENERIC and w not in criterion and not w.isdigit() for w in rest):
+            return ("loss_term", "down", split) if split in (None, "train") else (f"{split}_loss_term", "down", split)
+        return f"{split or 'train'}_loss", "down", split
+    if found.split and split:
+        return f"{split}_{found.role}", found.direction, split
+    return found.role, found.direction, split
+
+
+def assign(series: Sequence[Series], names: Mapping[str, str] | None = None) -> tuple[Series, ...]:
+    """The series of one stage with role, direction and split filled in.
+
+    `names` maps a metric's name (or its last part) to a role, or to `up` / `down` for the direction alone. A bare
+    `train` or `val` is a loss where the stage has no other loss with that split.
+    """
+    out = []
+    has_loss = any((meaning(s.name)[0] or "").endswith("_loss") or meaning(s.name)[0] == "loss_term" for s in series)
+    for one in series:
+        role, direction, split = meaning(one.name)
+        if role is None and split and not has_loss and not [w for w in words(one.name) if w not in SPLITS[split]]:
+            role, direction = f"{split}_loss", "down"
+        told = (names or {}).get(one.name) or (names or {}).get(one.name.rsplit("/", 1)[-1])
+        if told == "up" or told == "down":
+            direction = told
+        elif told:
+            role = told
+            direction = next((m.direction for _, m in TABLE if told.endswith(m.role)), direction)
+        out.append(replace(one, role=role, direction=direction, split=split))
+    return tuple(out)

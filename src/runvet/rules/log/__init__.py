@@ -1,0 +1,1 @@
+"""LOG: what the log says in words, and what it hides."""

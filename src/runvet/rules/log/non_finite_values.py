@@ -1,0 +1,95 @@
+"""LOG101 non-finite-values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from runvet import examples
+from runvet.evidence.curves import GradNorm, TrainLoss
+from runvet.rules import Action, Measure, Sick, rule
+from runvet.run import Stage
+
+
+@rule(
+    "LOG101", "non-finite-values", level="critical", since="0.1", explains=("LOSS101", "LOSS102", "LOSS103", "LOSS119")
+)
+def non_finite_values(stage: Stage, loss: TrainLoss | None, grads: GradNorm | None) -> Iterator[Sick]:
+    """A loss, gradient norm or metric became NaN or infinite.
+
+    ## What it checks
+    Every logged number. Critical where a training loss or a validation metric stays non-finite to its end; a warning
+    where it was finite again later. Gradient norms that are infinite while a gradient scaler searches its scale,
+    and a validation metric that is infinite before its first finite value, are left alone.
+    ## Why it matters
+    A NaN in the weights never leaves again: everything trained after that step is lost.
+    ## What to do
+    Go back to the last checkpoint before the first non-finite value; look at what rose before it (gradient norm,
+    learning rate, loss scale); lower the learning rate or clip the gradient.
+    ## When to ignore it
+    A metric that is undefined for some batches (a correlation of constants), logged as NaN on purpose.
+    ## Known limits
+    Some trainers replace NaN losses by zeros before they log them: see `masked-loss`.
+    ## References
+    - Failure reports: huggingface/trl#6702, Time-MoE/Time-MoE#31.
+    """
+    important = {s.name for part in (loss, grads) if part for s in part.series} | {
+        s.name for s in stage.series if (s.role or "").startswith(("val_", "test_"))
+    }
+    for series in stage.series:
+        if not series.non_finite:
+            continue
+        bad = np.flatnonzero(~np.isfinite(series.value))
+        good = np.flatnonzero(np.isfinite(series.value))
+        if not len(bad) or not len(good) or good[0] > bad[-1]:
+            if len(good) or series.name not in important or len(bad) < 2:
+                continue  # a metric that starts undefined, or was never defined
+        first = int(bad[np.searchsorted(bad, good[0])]) if len(good) and good[0] < bad[-1] else int(bad[0])
+        ended = bool(bad[-1] == len(series) - 1)
+        scaler = series.role == "grad_norm" and not ended and len(bad) <= max(10, 0.01 * len(series))
+        if scaler or (series.name not in important and not ended):
+            continue
+        step = float(series.x()[first])
+        stays = ended and bool(np.all(~np.isfinite(series.value[first:])))
+        yield Sick(
+            f"{series.name} is {series.value[first]:g} from {series.axis} {step:,.0f} on"
+            + ("" if stays else f" in {series.non_finite} of {series.total} points"),
+            evidence=(
+                Measure(f"first non-finite {series.name}", str(series.value[first]), None, series.where(first)),
+                Measure("non-finite points", series.non_finite, "points"),
+            ),
+            since_step=step if series.axis == "step" else None,
+            innocent="a metric that is undefined for some batches and is logged as NaN on purpose",
+            actions=(
+                Action(
+                    f"Go back to the last checkpoint before {series.axis} {step:,.0f}", "what was trained since", "stop"
+                ),
+                Action("Lower the learning rate or clip the gradient norm before that step", "config"),
+            ),
+            level=None if stays and series.name in important else "warning",
+        )
+
+
+def sick() -> Iterator[Stage]:
+    """Losses that become NaN and stay so."""
+    broken = examples.decay(400)
+    broken[300:] = np.nan
+    yield examples.stage(train_loss=broken)
+    exploded = examples.decay(400)
+    exploded[395:] = np.inf
+    yield examples.stage(loss=exploded, grad_norm=examples.level(400))
+    val = examples.decay(40)
+    val[35:] = np.nan
+    yield examples.stage(loss=examples.decay(400), val_loss=val)
+
+
+def healthy() -> Iterator[Stage]:
+    """Finite runs, a scaler's search at the start, and a best value that begins at infinity."""
+    yield examples.stage(loss=examples.decay(400))
+    norms = examples.level(400)
+    norms[:4] = np.inf
+    yield examples.stage(loss=examples.decay(400), grad_norm=norms)
+    best = examples.decay(40)
+    best[0] = np.inf
+    yield examples.stage(loss=examples.decay(400, start=-1.0, end=-4.0), val_loss=best)

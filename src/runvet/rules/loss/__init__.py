@@ -1,0 +1,1 @@
+"""LOSS: what the curves of losses and metrics tell."""

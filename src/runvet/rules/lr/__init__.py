@@ -1,0 +1,1 @@
+"""LR: learning-rate schedules."""

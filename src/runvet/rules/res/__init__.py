@@ -1,0 +1,1 @@
+"""RES: restarts and the seams they leave."""

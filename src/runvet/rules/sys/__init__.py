@@ -1,0 +1,1 @@
+"""SYS: speed, stalls, memory and the machine."""
