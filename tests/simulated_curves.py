@@ -47,15 +47,19 @@ def autocorrelated(n: int, g: np.random.Generator) -> Array:
 
 
 def smoothed(n: int, g: np.random.Generator) -> Array:
-    """A running mean of 50 points is logged instead of the loss."""
-    raw = decay(n + 49, g) * np.exp(0.3 * g.standard_normal(n + 49))
-    return np.convolve(raw, np.full(50, 1 / 50), "valid")
+    """A running mean over a thirtieth of the run, at most 50 points, is logged instead of the loss."""
+    return running_mean(n, g, min(50, max(2, n // 30)))
+
+
+def running_mean(n: int, g: np.random.Generator, width: int = 50) -> Array:
+    raw = decay(n + width - 1, g) * np.exp(0.3 * g.standard_normal(n + width - 1))
+    return np.convolve(raw, np.full(width, 1 / width), "valid")
 
 
 def restarts(n: int, g: np.random.Generator) -> Array:
-    """Cosine restarts whose swing stays within the noise."""
+    """Cosine restarts: the level swings by 3 % either way, the noise is 10 %."""
     base = decay(n, g)
-    swing = 0.05 * base.min() * np.cos(2 * np.pi * (np.arange(n) / n * g.integers(2, 6)))
+    swing = 0.03 * base.min() * np.cos(2 * np.pi * (np.arange(n) / n * g.integers(2, 6)))
     return base + swing + 0.1 * base.min() * g.standard_normal(n)
 
 
@@ -110,7 +114,7 @@ HEALTHY: dict[str, Maker] = {
     "heavy tails (t2)": heavy_tails,
     "noise growing tenfold": heteroscedastic,
     "autocorrelated noise (0.9)": autocorrelated,
-    "running mean of 50": smoothed,
+    "running mean logged": smoothed,
     "cosine restarts within noise": restarts,
     "wandering plateau": wandering_plateau,
     "single lucky minima": lucky_minimum,
@@ -172,3 +176,21 @@ def draws(maker: Maker, count: int, lengths: tuple[int, ...] = LENGTHS, seed: in
     for n in lengths:
         for k in range(count):
             yield maker(n, np.random.default_rng([seed, n, k]))
+
+
+def noisy_evaluations(n: int, g: np.random.Generator) -> Array:
+    return g.uniform(0.1, 5.0) * np.exp(g.uniform(0.01, 0.5) * g.standard_normal(n))
+
+
+def improving_evaluations(n: int, g: np.random.Generator) -> Array:
+    t = np.arange(n) + 1.0
+    return (0.3 + t ** -g.uniform(0.2, 1.0)) * np.exp(g.uniform(0.01, 0.1) * g.standard_normal(n))
+
+
+def overfitting_evaluations(n: int, g: np.random.Generator) -> Array:
+    """Falls until the first third of the evaluations, then rises steadily by half its minimum or more."""
+    t = np.arange(n)
+    m = max(1, n // 3)
+    fall = np.exp(-2.0 * t / m) + 0.5
+    rise = np.where(t > m, (t - m) / (n - m) * g.uniform(0.4, 1.5), 0.0)
+    return (fall + rise) * np.exp(0.02 * g.standard_normal(n))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runvet.readers import Reader, readers
+from runvet.readers import Reader, load, readers
 from runvet.run import Ignored, Log, Problem
 from runvet.segments import numbered
 from runvet.sink import POINTS, Sink
@@ -75,10 +75,13 @@ def files(root: Path) -> Iterator[Path]:
 
 
 def claim(source: Source) -> Reader | None:
-    """The reader that is surest of a file, or None."""
+    """The reader that is surest of a file, or None. One that fails on a look claims nothing."""
     best, sure = None, 0.0
     for reader in readers():
-        score = reader.claims(source)
+        try:
+            score = reader.claims(source)
+        except Exception:  # a look at hostile bytes; another reader may know them
+            continue
         if score > sure:
             best, sure = reader, score
     return best
@@ -88,6 +91,7 @@ def discover(root: Path, *, points: int | None = POINTS) -> Found:
     """Read every log and configuration below a path. What can't be read is a problem, never an exception."""
     found = Found()
     claimed: list[tuple[Source, Reader]] = []
+    found.problems += [Problem(root.name, why) for why in load()[1]]
     for path in files(root):
         relative = path.relative_to(root).as_posix() if root.is_dir() else path.name
         kind = _OTHER.get(path.suffix.lower()) if path != root else None
@@ -96,13 +100,10 @@ def discover(root: Path, *, points: int | None = POINTS) -> Found:
             continue
         try:
             source = describe(path, relative)
-            reader = claim(source)
-        except ImportError as error:
+        except (OSError, ImportError) as error:
             found.problems.append(Problem(relative, str(error)))
             continue
-        except Exception as error:  # a reader that fails on a file it only looked at hides no other file
-            found.problems.append(Problem(relative, f"cannot be looked at: {type(error).__name__}: {error}"))
-            continue
+        reader = claim(source)
         if reader is None:
             found.ignored.append(Ignored(relative, "empty" if not source.size else "no reader knows it"))
         else:

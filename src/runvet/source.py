@@ -8,7 +8,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 HEAD = 65_536  # bytes that readers may look at before they claim a file
 BLOCK = 1 << 20
@@ -42,16 +42,16 @@ class Source:
         """The lower-case suffix of `name`, with its dot."""
         return Path(self.name).suffix.lower()
 
-    def open(self) -> IO[bytes]:
+    def open(self) -> io.BufferedReader:
         """The file's bytes from the start, unpacked while they are read.
 
         Raises OSError where the file cannot be opened, and ImportError naming the extra for zstd.
         """
         if self.packed == "gzip":
-            return io.BufferedReader(gzip.open(self.path, "rb"), BLOCK)  # type: ignore[type-var]
+            return io.BufferedReader(_Unpacking(gzip.open(self.path, "rb")), BLOCK)
         if self.packed == "zstd":
-            return io.BufferedReader(_zstd(self.path), BLOCK)
-        return self.path.open("rb", buffering=BLOCK)
+            return io.BufferedReader(_Unpacking(_zstd(self.path)), BLOCK)
+        return io.BufferedReader(self.path.open("rb", buffering=0), BLOCK)
 
     def text(self, limit: int = 64 << 20) -> str:
         """The whole file as text, at most `limit` bytes of it."""
@@ -67,7 +67,7 @@ class Source:
         with self.open() as stream:
             while True:
                 try:
-                    block = stream.read(BLOCK)
+                    block = stream.read1(BLOCK)  # read() would lose what a damaged packed file gave before its error
                 except (EOFError, OSError, ValueError) as error:
                     if rest:
                         yield rest
@@ -84,6 +84,30 @@ class Source:
                 rest = block[end:]
         if rest:
             yield rest
+
+
+class _Unpacking(io.RawIOBase):
+    """A stream that is unpacked while it is read; whatever is wrong with it is an OSError, as for any other file."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            data = self.inner.read(min(len(buffer), 65_536))
+        except MemoryError:
+            raise
+        except Exception as error:  # zlib.error, ZstdError: neither is an OSError
+            raise OSError(f"{error}") from None
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self.inner.close()
+        super().close()
 
 
 class Cut(ValueError):
@@ -144,10 +168,9 @@ def decode(data: bytes, encoding: str) -> str:
     return data.decode(encoding, "replace")
 
 
-def _zstd(path: Path) -> io.RawIOBase:
+def _zstd(path: Path) -> Any:
     try:
         import zstandard
     except ImportError:
         raise ImportError("zstd-packed files need the extra: pip install 'runvet[zstd]'") from None
-    reader: io.RawIOBase = zstandard.ZstdDecompressor().stream_reader(path.open("rb"), closefd=True)
-    return reader
+    return zstandard.ZstdDecompressor().stream_reader(path.open("rb"), closefd=True)

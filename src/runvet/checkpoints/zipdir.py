@@ -127,7 +127,7 @@ def _directory(window: Window) -> tuple[int, int]:
     tail_at = max(0, window.size - 65_557)
     tail = window.read(tail_at, window.size - tail_at)
     at = tail.rfind(b"PK\5\6")
-    if at < 0 or len(tail) < at + _END.size:
+    if at < 0 or len(tail) < at + _END.size:  # also what a growing or cut file looks like
         raise Damaged("cut off: the zip directory at the file's end is missing")
     _, disk, _, _, _, size, start, _ = _END.unpack_from(tail, at)
     if disk not in (0, 0xFFFF):

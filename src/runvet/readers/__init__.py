@@ -12,7 +12,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import entry_points
 from typing import Literal
 
@@ -31,20 +31,33 @@ class Reader:
 
 
 @cache
-def readers() -> tuple[Reader, ...]:
-    """Every reader: those of this package in the order of their names, then those of other distributions.
+def load() -> tuple[tuple[Reader, ...], tuple[str, ...]]:
+    """Every reader (those of this package by name, then those of other distributions), and what did not load.
 
-    Raises TypeError naming the distribution where an entry point does not give a `Reader`.
+    A module that can't be imported or holds no reader is named in the second tuple; it hides no other reader.
     """
-    found = []
-    for module in sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")):
-        reader = getattr(importlib.import_module(f"{__name__}.{module}"), "reader", None)
-        if not isinstance(reader, Reader):
-            raise TypeError(f"runvet.readers.{module} has no object `reader` of type Reader")
-        found.append(reader)
-    for entry in entry_points(group="runvet.readers"):
-        reader = entry.load()
-        if not isinstance(reader, Reader):
-            raise TypeError(f"entry point {entry.name} of {entry.dist and entry.dist.name} is not a Reader")
-        found.append(reader)
-    return tuple(found)
+    found: list[Reader] = []
+    broken: list[str] = []
+    own = sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    loaders: list[tuple[str, Callable[[], object]]] = [(f"runvet.readers.{name}", partial(_own, name)) for name in own]
+    loaders += [(f"{e.name} of {e.dist.name if e.dist else '?'}", e.load) for e in entry_points(group="runvet.readers")]
+    for name, loader in loaders:
+        try:
+            reader = loader()
+        except Exception as error:  # whatever a foreign module raises on import
+            broken.append(f"reader {name} does not load: {type(error).__name__}: {error}")
+            continue
+        if isinstance(reader, Reader):
+            found.append(reader)
+        else:
+            broken.append(f"reader {name} has no object `reader` of type Reader")
+    return tuple(found), tuple(broken)
+
+
+def _own(name: str) -> object:
+    return getattr(importlib.import_module(f"{__name__}.{name}"), "reader", None)
+
+
+def readers() -> tuple[Reader, ...]:
+    """Every reader that loads."""
+    return load()[0]

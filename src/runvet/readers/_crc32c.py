@@ -74,7 +74,8 @@ def crc32c_rows(rows: ByteArray) -> CrcArray:
             constant ^= int(table[int(rows[0, j]) ^ flip])
         else:
             state ^= (table[::-1] if flip else table)[rows[:, j]]
-    return state ^ np.uint32(constant)
+    state ^= np.uint32(constant)
+    return state
 
 
 def mask(crc: int) -> int:
@@ -84,5 +85,6 @@ def mask(crc: int) -> int:
 
 def unmask(stored: CrcArray) -> CrcArray:
     """The CRCs behind stored ones, (n,)."""
-    rotated = stored - np.uint32(_MASK)
-    return (rotated << np.uint32(15)) | (rotated >> np.uint32(17))
+    rotated: CrcArray = stored - np.uint32(_MASK)
+    crc: CrcArray = (rotated << np.uint32(15)) | (rotated >> np.uint32(17))
+    return crc

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ ROWS = 8_192  # rows gathered before they become columns
 DEPTH = 6  # levels of nested objects that become names
 WIDE = 2_000  # names that one nested value may give
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:nan|inf(?:inity)?)", re.IGNORECASE)
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\Z)|[\[\]{},]', re.DOTALL)
 _CONFIG_KEYS = frozenset(
     ("config", "env_info", "args", "hparams", "cfg", "hyperparameters", "hyper_parameters", "params")
 )
@@ -38,26 +39,62 @@ def loads(data: bytes | str) -> Any:
         raise ValueError("nested too deeply") from None
 
 
+def parse(text: str) -> tuple[Any, str]:
+    """The value of a JSON text, and what is wrong with it ('' if nothing): of a cut-off text, what is complete.
+
+    Several objects one after the other become a list. The value is None where nothing can be read.
+    """
+    try:
+        return loads(text), ""
+    except ValueError as error:
+        why, place = str(error), getattr(error, "pos", len(text))
+    if why.startswith("Extra data"):
+        objects = list(concatenated(text))
+        if len(objects) > 1 and all(isinstance(item, dict) for item in objects):
+            return objects, ""
+    try:
+        return repair(text[:place]), f"the JSON is damaged or cut off ({why}); what is complete before that is kept"
+    except ValueError:
+        return None, f"the JSON cannot be read ({why})"
+
+
+def concatenated(text: str) -> Iterator[Any]:
+    """The values that stand one after the other in a text, up to the first damaged one."""
+    decoder, at = json.JSONDecoder(), 0
+    while at < len(text):
+        at = len(text) - len(text[at:].lstrip(" \t\r\n,")) if text[at] in " \t\r\n," else at
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return
+        yield value
+
+
 def repair(text: str) -> Any:
     """The value of a JSON text that was cut off: everything up to the last complete row, entry or list item.
 
     Raises ValueError where not even that can be read.
     """
-    stack: list[str] = []
+    # May a value be cut inside this bracket? Yes in objects and the first list, no in the rows of that list: half
+    # a row would be a row that was never logged.
+    stack: list[tuple[str, bool]] = []
     cut, closers = 0, ""
-    for match in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[\]{},]', text):
+    for match in _TOKEN.finditer(text):
         mark = match[0]
         if mark in "[{":
-            stack.append(mark)
+            whole = not any(bracket == "[" for bracket, _ in stack) and len(stack) < DEPTH
+            stack.append((mark, whole))
         elif mark in "]}":
-            if not stack or (stack.pop() == "[") != (mark == "]"):
+            if not stack or (stack.pop()[0] == "[") != (mark == "]"):
                 break
-        elif mark != ",":
             continue
-        # A cut inside one row would give a row that was never logged: only the outermost list may be cut.
-        if stack and re.fullmatch(r"\{*\[?", "".join(stack[:12])) and len(stack) < 12 and (mark in ",[{"):
+        elif mark != ",":
+            if len(mark) < 2 or mark[-1] != '"':
+                break  # a string without its end
+            continue
+        if stack and stack[-1][1]:
             cut = match.start() if mark == "," else match.end()
-            closers = "".join("]" if s == "[" else "}" for s in reversed(stack))
+            closers = "".join("]" if bracket == "[" else "}" for bracket, _ in reversed(stack))
     if not closers:
         raise ValueError("no complete value")
     return loads(text[:cut] + closers)

@@ -73,7 +73,7 @@ def sniff(lines: Sequence[str], stem: str) -> Layout | None:
 
 def _delimiter(body: Sequence[str]) -> str:
     """The delimiter that gives the most regular table; '' where none does."""
-    best, best_score = "", 0.8
+    best, best_score = "", 0.6
     for delimiter in ("\t", ";", "|", ",", " "):
         counts = Counter(len(split(line, delimiter)) for line in body)
         usual, times = counts.most_common(1)[0]

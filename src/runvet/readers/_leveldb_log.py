@@ -27,7 +27,8 @@ def header(ident: bytes, magic: int) -> bytes:
 
 def records(stream: IO[bytes], sink: Sink) -> Iterator[bytes]:
     """Every whole record behind the file's header. A record cut off at the end of the file is not spoken of: writers
-    keep back up to a block. Damage is named in `sink` with its offset; reading goes on at the next block."""
+    keep back up to a block. Damage is named in `sink` with its offset; reading goes on at the next block.
+    """
     pieces: list[bytes] = []
     size = bad = offset = 0
     last = False
@@ -38,9 +39,8 @@ def records(stream: IO[bytes], sink: Sink) -> Iterator[bytes]:
         while at + HEADER <= end:
             crc, length, kind = unpack(block, at)
             stop = at + HEADER + length
-            if not kind and not length and not crc:
-                if last or not block[at:].strip(b"\0"):
-                    break  # zeros: space set aside, or the padding of a block
+            if not (kind or length or crc) and (last or not block[at:].strip(b"\0")):
+                break  # zeros: space set aside, or the padding of a block
             if stop > end and last:
                 break  # cut off: the normal end of a killed run or a growing file
             if stop > end or not FULL <= kind <= LAST or crc32(block[at + 6 : stop]) != crc:

@@ -54,7 +54,7 @@ def _decoded(source: Source) -> Iterator[bytes]:
     with source.open() as stream:
         while True:
             try:
-                data = stream.read(BLOCK)
+                data = stream.read1(BLOCK)
             except (EOFError, OSError, ValueError) as error:
                 if rest:
                     yield rest

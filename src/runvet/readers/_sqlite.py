@@ -10,25 +10,42 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
+from runvet.sink import Sink
+
 MAGIC = b"SQLite format 3\0"
 
 
 @contextmanager
-def database(path: Path) -> Iterator[sqlite3.Connection]:
+def database(path: Path, sink: Sink | None = None) -> Iterator[sqlite3.Connection]:
     """A read-only connection; text that is not UTF-8 is replaced.
 
-    A write-ahead log beside the file is taken into account; without one the file is opened as immutable, so that no
-    lock and no helper file is ever made. Raises sqlite3.Error.
+    A write-ahead log beside the file is taken into account where its folder allows that; else, and where there is
+    none, the file is opened as immutable, so that no lock and no helper file is made. Raises sqlite3.Error.
     """
-    wal = path.with_name(path.name + "-wal")
-    immutable = not (wal.exists() and wal.stat().st_size)
-    uri = f"file:{quote(str(path.resolve()))}?{'immutable=1' if immutable else 'mode=ro'}"
-    with closing(sqlite3.connect(uri, uri=True, timeout=2.0)) as connection:
-        connection.text_factory = _text
-        connection.execute("PRAGMA query_only=ON")
-        connection.execute("PRAGMA trusted_schema=OFF")
-        connection.execute("PRAGMA mmap_size=0")
+    with closing(_open(path, sink)) as connection:
         yield connection
+
+
+def _open(path: Path, sink: Sink | None) -> sqlite3.Connection:
+    wal = path.with_name(path.name + "-wal")
+    if wal.exists() and wal.stat().st_size > 0:
+        connection = _connect(path, "mode=ro")
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            return connection
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if sink is not None:
+                sink.problem(f"the newest rows are in {wal.name}, which can't be read here ({error})")
+    return _connect(path, "immutable=1")
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"file:{quote(str(path.resolve()))}?{mode}", uri=True, timeout=2.0)
+    connection.text_factory = _text
+    for pragma in ("query_only=ON", "trusted_schema=OFF", "mmap_size=0"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
 
 
 def _text(data: bytes) -> str:

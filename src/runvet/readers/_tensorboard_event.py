@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from runvet.readers._protobuf import BYTES, FIXED32, FIXED64, VARINT, Field, Malformed, fields, signed, text
+from runvet.readers._protobuf import BYTES, FIXED32, FIXED64, VARINT, Field, Malformed, fields, signed, text, varint
 
 SESSION_START = 1
 # TensorFlow's data types: the numpy type of `tensor_content`, or of the number behind a varint
@@ -155,9 +155,8 @@ def _bfloat16(bits: int) -> float:
 
 
 def _packed(data: bytes, field: Field) -> list[int]:
-    from runvet.readers._protobuf import varint
-
-    found, at = [], field.start
+    found: list[int] = []
+    at = field.start
     while at < field.end and len(found) < 2:
         value, at = varint(data, at, field.end)
         found.append(value)

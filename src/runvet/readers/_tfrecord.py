@@ -57,12 +57,14 @@ def is_frame(head: bytes) -> bool:
 
 def words(buffer: bytes) -> npt.NDArray[np.uint32]:
     """The little-endian u32 at every byte of a buffer, shape (bytes - 3,), without a copy."""
-    return np.ndarray((max(len(buffer) - 3, 0),), "<u4", buffer, strides=(1,))
+    words: npt.NDArray[np.uint32] = np.ndarray((max(len(buffer) - 3, 0),), np.dtype("<u4"), buffer, strides=(1,))
+    return words
 
 
 def frames(stream: IO[bytes], sink: Sink) -> Iterator[Frames]:
     """All whole records, about `BLOCK` bytes at a time. A record cut off at the end of the file is not spoken of:
-    that is how a growing file looks. Damaged lengths and oversized records are named in `sink`."""
+    that is how a growing file looks. Damaged lengths and oversized records are named in `sink`.
+    """
     rest, first, offset, wanted = b"", 1, 0, BLOCK
     while True:
         try:

@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from runvet.readers import Reader
-from runvet.readers._json import RowBuffer, emit_settings, loads, repair
+from runvet.readers._json import RowBuffer, emit_settings, parse
+from runvet.readers._json_array import whole_text
 from runvet.readers._lines import head_lines, head_text
 from runvet.readers._tables import Writer
 from runvet.readers.delimited import read_as
@@ -39,16 +40,9 @@ def read(source: Source, sink: Sink) -> None:
 
 
 def _training(source: Source, sink: Sink) -> None:
-    text = source.text()
-    try:
-        value = loads(text)
-    except ValueError as error:
-        sink.problem(f"the file is damaged or cut off ({error}); every complete iteration is kept",
-                     line=getattr(error, "lineno", 0), offset=getattr(error, "pos", None))  # fmt: skip
-        try:
-            value = repair(text)
-        except ValueError:
-            return
+    value, why = parse(whole_text(source, sink, 64 << 20))
+    if why:
+        sink.problem(why)
     meta = value.get("meta") if isinstance(value, dict) else None
     iterations = value.get("iterations") if isinstance(value, dict) else None
     if not isinstance(meta, dict) or not isinstance(iterations, list):

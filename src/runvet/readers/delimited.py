@@ -89,6 +89,7 @@ class _Table:
         self.source, self.sink, self.delimiter = source, sink, layout.delimiter
         self.skip, self.line, self.rename = layout.skip, 0, rename
         self.writer = Writer(sink)
+        self.tail = b""
         self.set_header(layout.names)
 
     def set_header(self, names: tuple[str, ...]) -> None:
@@ -112,13 +113,15 @@ class _Table:
             if not data.endswith(b"\n"):
                 data = self.without_cut_row(data)
             self.block(data)
+            self.tail = data[-8_192:]
             self.line += data.count(b"\n")
 
     def without_cut_row(self, data: bytes) -> bytes:
         """The lines without a last one that was still being written when the file was read."""
         start = data.rfind(b"\n") + 1
         last = split(data[start:].decode("utf-8", "replace"), self.delimiter)
-        earlier = [split(line.decode("utf-8", "replace"), self.delimiter) for line in data[:start].splitlines()[-50:]]
+        before = (self.tail + data[:start]).splitlines()[-50:]
+        earlier = [split(line.decode("utf-8", "replace"), self.delimiter) for line in before]
         ends = [len(row[-1].strip()) for row in earlier if len(row) == len(self.names) and row[-1].strip()]
         cell = last[-1].strip() if last else ""
         half = len(last) < len(self.names) or (bool(ends) and len(cell) < min(ends) - 1) or cell[-1:] in tuple("eE+-.,")

@@ -1,27 +1,28 @@
 """JSON files that hold curves: arrays of rows (W&B history exports), objects of columns (Keras history), and the like.
 
-Up to `WHOLE` bytes the file is parsed at once; a longer array is streamed row by row.
+A file of moderate size is parsed at once; a longer list of rows is streamed.
 """
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
 from runvet.readers import Reader
-from runvet.readers._json import RowBuffer, emit_settings, loads, repair, scalar
-from runvet.readers._lines import head_text, utf8_blocks
+from runvet.readers._json import RowBuffer, emit_settings, parse, scalar
+from runvet.readers._json_array import pieces, stream_rows, whole_text
+from runvet.readers._lines import head_text
 from runvet.readers._shapes import Columns, Rows, is_logged, shapes
 from runvet.readers._tables import Block, Writer
 from runvet.sink import Sink
 from runvet.source import Cut, Source
 
-WHOLE = 64 << 20
-ROW = 32 << 20  # a single row longer than this is given up
+WHOLE = 64 << 20  # bytes of an object of columns
+ROWS = 12 << 20  # bytes of a list of rows: parsed, it takes ten times as much
 _CONFIG = ("config", "args", "hparams", "params", "cfg", "hyperparameters", "settings")
 
 
@@ -32,38 +33,25 @@ def claims(source: Source) -> float:
     text = head_text(source)
     if not source.packed and len(source.head) < source.size <= 8 << 20:
         text = source.text(8 << 20)
-    try:
-        value = loads(text)
-    except ValueError:
-        try:
-            value = repair(text[: 1 << 20])
-        except ValueError:
-            return 0.0
+    value, _ = parse(text)
     logged = any(is_logged(shape) for shape in shapes(value, _stem(source)))
     return 0.85 if logged else 0.0
 
 
 def read(source: Source, sink: Sink) -> None:
-    """Read every curve of the file; of a cut-off file, every complete row or value."""
-    if source.size > WHOLE or (source.packed and source.size > WHOLE // 20):
-        _stream(source, sink)
+    """Read every curve of the file; of a cut-off or damaged file, every complete row or value."""
+    rows = re.search(r"\[\s*\{", head_text(source)) is not None
+    large = source.size * (20 if source.packed else 1)
+    if large > (ROWS if rows else WHOLE):
+        _stream(pieces(source), sink)
         return
-    try:
-        text = source.text(WHOLE + 1).lstrip("\ufeff")
-    except (EOFError, OSError, ValueError):
-        text = _readable(source, sink)
-    if len(text) > WHOLE:
-        _stream(source, sink)
+    text = whole_text(source, sink, 2 * WHOLE)
+    value, why = parse(text)
+    if why and rows and text.lstrip().startswith("["):
+        _stream((text,), sink)
         return
-    try:
-        value = loads(text.replace("\0", ""))
-    except ValueError as error:
-        sink.problem(f"the JSON is damaged or cut off ({error}); what is complete before that is kept",
-                     line=getattr(error, "lineno", 0), offset=getattr(error, "pos", None))  # fmt: skip
-        try:
-            value = repair(text)
-        except ValueError:
-            return
+    if why:
+        sink.problem(why)
     give(value, _stem(source), sink)
 
 
@@ -107,80 +95,15 @@ def _stem(source: Source) -> str:
     return PurePath(source.name).stem.rsplit("-tag-", 1)[-1]
 
 
-def _readable(source: Source, sink: Sink) -> str:
-    """All text that damaged packed data give."""
-    return b"".join(utf8_blocks(source, sink)).decode("utf-8", "replace")
-
-
-def _stream(source: Source, sink: Sink) -> None:
-    """Row by row from the first list of objects on; a damaged row is named and passed over."""
-    decoder, rows = json.JSONDecoder(), RowBuffer(Writer(sink), sink)
-    buffer, at, started, number = "", 0, False, 0
+def _stream(text: Iterable[str], sink: Sink) -> None:
+    """Row by row: bounded memory, and damage costs only the rows that it hit."""
+    rows = RowBuffer(Writer(sink), sink)
     try:
-        pieces = _pieces(source)
-        for piece in pieces:
-            buffer = buffer[at:] + piece
-            at = 0
-            if not started:
-                opening = re.search(r"\[\s*(?=\{)", buffer)
-                if opening is None:
-                    at = max(0, len(buffer) - 1_000)
-                    continue
-                at, started = opening.end(), True
-            while True:
-                start = buffer.find("{", at)
-                closing = re.compile(r"\s*\]").match(buffer, at)
-                if start < 0 or closing:
-                    at = start if start >= 0 else at
-                    break
-                try:
-                    row, at = decoder.raw_decode(buffer, start)
-                except (ValueError, RecursionError) as error:
-                    if len(buffer) - start < ROW and not _broken(error, buffer):
-                        at = start
-                        break
-                    sink.problem(f"a row is damaged ({error}); it is passed over", line=number + 1)
-                    following = re.compile(r"\}\s*,\s*(?=\{)").search(buffer, start + 1)
-                    if following is None:
-                        at = start
-                        break
-                    at = following.end()
-                    continue
-                number += 1
-                if isinstance(row, dict):
-                    rows.add(row, number)
-            if closing:
-                at = len(buffer)
-                rows.flush()
-                return
+        for number, row in enumerate(stream_rows(text, sink), 1):
+            rows.add(row, number)
     except Cut as cut:
         sink.problem(str(cut))
     rows.flush()
-    if started:
-        sink.problem("the list of rows is cut off; every complete row is kept", line=number + 1)
-    else:
-        sink.problem("no list of rows in the first part of this JSON file, and it is too large to parse at once")
-
-
-def _broken(error: Exception, buffer: str) -> bool:
-    """Whether a parse error cannot be cured by more text: it stands well before the end of what was read."""
-    return getattr(error, "pos", len(buffer)) < len(buffer) - 100_000 and "Unterminated" not in str(error)
-
-
-def _pieces(source: Source) -> Any:
-    """The text in pieces of about a block; Cut where packed data end early."""
-    import codecs
-
-    decoder = codecs.getincrementaldecoder(source.encoding)("replace")
-    with source.open() as stream:
-        while True:
-            try:
-                data = stream.read(1 << 20)
-            except (EOFError, OSError, ValueError) as error:
-                raise Cut(f"packed data end early: {error}") from None
-            if not data:
-                return
-            yield decoder.decode(data)
 
 
 reader = Reader("json_rows", claims, read)

@@ -32,7 +32,7 @@ def claims(source: Source) -> float:
 def read(source: Source, sink: Sink) -> None:
     """Read every run that is not deleted; several get a scope each, named after the run (its id where names repeat)."""
     try:
-        with database(source.path) as connection:
+        with database(source.path, sink) as connection:
             sinks = _runs(connection, sink)
             _parameters(connection, sinks)
             _metrics(connection, sinks)
@@ -45,7 +45,9 @@ reader = Reader("mlflow-sqlite", claims, read)
 
 def _runs(connection: sqlite3.Connection, sink: Sink) -> dict[str, Sink]:
     """The sink of every run."""
-    query = "SELECT run_uuid, name, status, start_time, end_time, lifecycle_stage FROM runs ORDER BY start_time, run_uuid"
+    query = (
+        "SELECT run_uuid, name, status, start_time, end_time, lifecycle_stage FROM runs ORDER BY start_time, run_uuid"
+    )
     runs = [row for row in connection.execute(query) if row[5] != "deleted"]
     names = [str(row[1] or row[0]) for row in runs]
     sinks = {}
@@ -70,7 +72,15 @@ def _parameters(connection: sqlite3.Connection, sinks: dict[str, Sink]) -> None:
         return
     for uuid, key, value in connection.execute('SELECT run_uuid, "key", value FROM params'):
         if str(uuid) in sinks:
-            sinks[str(uuid)].setting(str(key), value if isinstance(value, (int, float)) else str(value))
+            sinks[str(uuid)].setting(str(key), _typed(str(value)))
+
+
+def _typed(text: str) -> str | int | float:
+    """MLflow stores every parameter as text."""
+    try:
+        return float(text) if any(c in text for c in ".eEnN") else int(text)
+    except ValueError:
+        return text
 
 
 def _metrics(connection: sqlite3.Connection, sinks: dict[str, Sink]) -> None:
@@ -83,7 +93,8 @@ def _metrics(connection: sqlite3.Connection, sinks: dict[str, Sink]) -> None:
                 continue
             points = list(group)
             value = np.array([math.nan if row[3] else _number(row[2]) for row in points])
-            value[np.abs(value) >= sys.float_info.max] *= 2.0  # the largest double stands for infinity
+            largest = np.abs(value) >= sys.float_info.max  # stands for infinity
+            value[largest] = np.copysign(np.inf, value[largest])
             before = seen.get((uuid, key), 0)
             seen[uuid, key] = before + len(points)
             sinks[uuid].columns(

@@ -9,7 +9,8 @@ from pathlib import PurePath
 from typing import Any
 
 from runvet.readers import Reader
-from runvet.readers._json import emit_settings, loads, repair
+from runvet.readers._json import emit_settings, loads, parse
+from runvet.readers._json_array import whole_text
 from runvet.readers._lines import head_text
 from runvet.readers._options import ini, namespaces, pairs
 from runvet.readers._yaml import values
@@ -124,9 +125,9 @@ def read(source: Source, sink: Sink) -> None:
     """Keep every value of the file under its dotted key."""
     name = _mlflow(source)
     if name is not None:
-        sink.setting(name, source.text(65_536).strip()[:2_000], line=1)
+        sink.setting(name, whole_text(source, sink, 65_536).strip()[:2_000], line=1)
         return
-    text = source.text(LIMIT).lstrip("\ufeff")
+    text = whole_text(source, sink, LIMIT)
     try:
         _parse(source, sink, text)
     except ValueError as error:
@@ -154,12 +155,11 @@ def _parse(source: Source, sink: Sink, text: str) -> None:
 
 
 def _json(source: Source, sink: Sink, text: str) -> None:
-    try:
-        value = loads(text)
-    except ValueError as error:
-        sink.problem(f"the JSON is damaged or cut off ({error}); what is complete before that is kept",
-                     line=getattr(error, "lineno", 0), offset=getattr(error, "pos", None))  # fmt: skip
-        value = repair(text)
+    value, why = parse(text)
+    if why:
+        sink.problem(why)
+    if value is None:
+        return
     if not isinstance(value, dict):
         sink.problem("its value is no object, so no configuration")
         return

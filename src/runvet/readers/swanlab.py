@@ -40,14 +40,13 @@ def read(source: Source, sink: Sink) -> None:
         sink.problem("not a SwanLab file: its header is damaged", offset=0)
         return
     if source.head[6:7] != bytes([VERSION]):
-        sink.problem(f"SwanLab format version {source.head[6:7].hex()}, version {VERSION:02x} is known: names may differ")
+        sink.problem(
+            f"SwanLab format version {source.head[6:7].hex()}, version {VERSION:02x} is known: names may differ"
+        )
     run = _Run(sink)
     with source.open() as stream:
         for number, record in enumerate(records(stream, sink), 1):
-            try:
-                run.record(record, number)
-            except Malformed as error:
-                sink.problem(f"record {number} is not a SwanLab record ({error}); skipped", line=number)
+            run.take(record, number)
     run.flush()
 
 
@@ -63,8 +62,14 @@ class _Run:
         self.count = 0
         self.system: set[str] = set()
 
-    def record(self, record: bytes, number: int) -> None:
-        """Take one record. Raises Malformed."""
+    def take(self, record: bytes, number: int) -> None:
+        """Take one record, or say that it is none."""
+        try:
+            self._record(record, number)
+        except Malformed as error:
+            self.sink.problem(f"record {number} is not a SwanLab record ({error}); skipped", line=number)
+
+    def _record(self, record: bytes, number: int) -> None:
         for field in fields(record):
             if field.wire != BYTES or field.number < 10:
                 continue

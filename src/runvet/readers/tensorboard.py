@@ -65,9 +65,9 @@ def _purges(source: Source) -> list[tuple[int, int]]:
     silent, found, tail = Sink(source.relative), False, b""
     try:
         with source.open() as stream:
-            while not found and (block := stream.read(1 << 20)):
-                found = _START.search(tail + block) is not None
-                tail = block[-4:]
+            while not found and (piece := stream.read(1 << 20)):
+                found = _START.search(tail + piece) is not None
+                tail = piece[-4:]
     except (EOFError, OSError, ValueError):
         pass  # damaged packing is named when the records are read
     if not found:
@@ -184,7 +184,7 @@ class _Decoder:
             tags = rows[:, scalar.tag]
             for part in _by_tag(tags):
                 columns = records[part], wall[part], steps[part], value[part]
-                first = part.start if isinstance(part, slice) else part[0]
+                first = 0 if isinstance(part, slice) else int(part[0])
                 self._add(tags[first].tobytes(), columns, scalar.tensor)
 
     def _add(self, tag: bytes, chunk: Chunk, tensor: bool) -> None:

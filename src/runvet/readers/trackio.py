@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 from datetime import datetime
 
@@ -10,11 +9,10 @@ import orjson
 
 from runvet.readers import Reader
 from runvet.readers._flatten import settings
+from runvet.readers._json_values import number
 from runvet.readers._sqlite import columns, database
 from runvet.sink import Sink
 from runvet.source import Source
-
-_WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 def claims(source: Source) -> float:
@@ -27,7 +25,7 @@ def read(source: Source, sink: Sink) -> None:
     known = columns(source.path, source.head, "metrics")
     run = "run_id" if "run_id" in known else "run_name"
     try:
-        with database(source.path) as connection:
+        with database(source.path, sink) as connection:
             sinks = _runs(connection, sink, run)
             if columns(source.path, source.head, "configs"):
                 _configs(connection, sinks, run if run in columns(source.path, source.head, "configs") else "run_name")
@@ -68,33 +66,27 @@ def _rows(connection: sqlite3.Connection, sinks: dict[str, Sink], run: str, time
     """Every row of a table of metrics, in the order in which they were written."""
     step = "step" if table == "metrics" else "NULL"
     query = f"SELECT rowid, {run}, {step}, {time}, metrics FROM {table} ORDER BY rowid"  # noqa: S608
-    for number, key, at, stamp, text in connection.execute(query):
+    for row, key, at, stamp, text in connection.execute(query):
         record = _json(text)
         sink = sinks.get(str(key))
         if not isinstance(record, dict):
-            (sink or next(iter(sinks.values()))).problem(f"row {number} of {table} is not JSON; skipped", line=number)
+            (sink or next(iter(sinks.values()))).problem(f"row {row} of {table} is not JSON; skipped", line=row)
             continue
         if sink is None:
             continue
         values: dict[str, float] = {}
         _scalars(record, prefix, values, 0)
-        sink.row(values, step=_number(at), time=_time(stamp), line=number)
+        sink.row(values, step=number(at), time=_time(stamp), line=row)
 
 
 def _scalars(record: dict[str, object], prefix: str, found: dict[str, float], depth: int) -> None:
     """The numbers of a row; nested mappings are joined with a dot, media are passed over."""
     for name, value in record.items():
-        number = _number(value)
-        if number is not None:
-            found[prefix + name] = number
+        scalar = number(value)
+        if scalar is not None:
+            found[prefix + name] = scalar
         elif isinstance(value, dict) and "_type" not in value and depth < 8:
             _scalars(value, f"{prefix}{name}.", found, depth + 1)
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    return _WORDS.get(value) if isinstance(value, str) else None
 
 
 def _time(stamp: object) -> float | None:

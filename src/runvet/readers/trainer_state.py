@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from runvet.readers import Reader
-from runvet.readers._json import RowBuffer, emit_settings, loads, repair, scalar
+from runvet.readers._json import RowBuffer, emit_settings, parse, scalar
+from runvet.readers._json_array import pieces, stream_rows, whole_text
 from runvet.readers._lines import head_text
 from runvet.readers._tables import Writer
 from runvet.sink import Sink
 from runvet.source import Source
 
-LIMIT = 512 << 20
+LARGE = 32 << 20  # bytes; parsed, a list of rows takes ten times as much
 # Names that only the row of averages over the whole run has.
 _SUMMARY = frozenset(("train_runtime", "total_flos", "train_samples_per_second", "train_steps_per_second"))
 
@@ -28,16 +30,15 @@ def claims(source: Source) -> float:
 
 def read(source: Source, sink: Sink) -> None:
     """Read the rows of the log and the values beside it."""
-    text = source.text(LIMIT).lstrip("\ufeff")
-    try:
-        state = loads(text)
-    except ValueError as error:
-        sink.problem(f"the file is damaged or cut off ({error}); every complete row before that is kept",
-                     line=getattr(error, "lineno", 0), offset=getattr(error, "pos", None))  # fmt: skip
-        try:
-            state = repair(text)
-        except ValueError:
-            return
+    if source.size > LARGE:
+        sink.problem(f"only the log is read: the file is larger than {LARGE >> 20} MiB")
+        _history(stream_rows(pieces(source), sink), sink)
+        return
+    state, why = parse(whole_text(source, sink, 2 * LARGE))
+    if why:
+        sink.problem(why)
+    if state is None:
+        return
     if not isinstance(state, dict):
         sink.problem("a trainer state is an object; this file holds something else")
         return
@@ -50,7 +51,7 @@ def read(source: Source, sink: Sink) -> None:
     _plan(state, sink)
 
 
-def _history(history: list[Any], sink: Sink) -> None:
+def _history(history: Iterable[Any], sink: Sink) -> None:
     """The rows; averages over the run keep their own names (`train_loss`), apart from the curve `loss`."""
     rows = RowBuffer(Writer(sink, keep=frozenset(("epoch",))), sink)
     for number, row in enumerate(history, 1):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import orjson
@@ -59,10 +60,7 @@ def read(source: Source, sink: Sink) -> None:
     run = _Run(sink)
     with source.open() as stream:
         for number, record in enumerate(records(stream, sink), 1):
-            try:
-                run.record(record)
-            except Malformed as error:
-                sink.problem(f"record {number} is not a W&B record ({error}); skipped", line=number)
+            run.take(record, number)
     run.flush()
 
 
@@ -102,8 +100,14 @@ class _Run:
             5: self._config, 7: self._stats, 17: self._run, 18: self._exit,
         }  # fmt: skip
 
-    def record(self, record: bytes) -> None:
-        """Take one record. Raises Malformed."""
+    def take(self, record: bytes, number: int) -> None:
+        """Take one record, or say that it is none."""
+        try:
+            self._record(record)
+        except Malformed as error:
+            self.sink.problem(f"record {number} is not a W&B record ({error}); skipped", line=number)
+
+    def _record(self, record: bytes) -> None:
         for form in self.forms:  # rows mostly look like the one before
             match = form.regex.fullmatch(record)
             if match:

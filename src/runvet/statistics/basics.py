@@ -9,19 +9,25 @@ from runvet.run import Direction, FloatArray, IntArray
 
 MAD_TO_SIGMA = 1.4826  # the median absolute deviation of a normal distribution is sigma / 1.4826
 MEDIAN_SE = 1.2533  # sqrt(pi / 2): standard error of a median over that of a mean, for normal noise
+LARGEST = 1e100
 SPREAD_FOR_LOG = 20.0  # from this ratio of maximum to minimum on, a curve is judged in its logarithm
 
 
+def usable(values: FloatArray) -> npt.NDArray[np.bool_]:
+    """Which values are finite and below 1e100 in size, shape (n,): products of larger ones overflow, and no metric
+    means them."""
+    return np.asarray((values < LARGEST) & (values > -LARGEST))
+
+
 def finite_points(x: npt.ArrayLike, values: npt.ArrayLike) -> tuple[FloatArray, FloatArray, IntArray]:
-    """The points whose value and x are finite: x (m,), values (m,) and their indices (m,) in the given arrays.
+    """The points whose value and x are finite (see `usable`): x (m,), values (m,) and their indices (m,) in the given arrays.
 
     Raises ValueError when the arrays differ in length.
     """
     a, b = np.asarray(x, np.float64).ravel(), np.asarray(values, np.float64).ravel()
     if len(a) != len(b):
         raise ValueError(f"x has {len(a)} points and values has {len(b)}")
-    keep = np.isfinite(a)
-    keep &= np.isfinite(b)
+    keep = usable(a) & usable(b)
     if keep.all():
         return a, b, np.arange(len(a), dtype=np.int64)
     index = np.flatnonzero(keep).astype(np.int64)
@@ -29,9 +35,9 @@ def finite_points(x: npt.ArrayLike, values: npt.ArrayLike) -> tuple[FloatArray, 
 
 
 def finite_values(values: npt.ArrayLike) -> FloatArray:
-    """The finite values alone, shape (m,); no copy when all are."""
+    """The finite values alone (see `usable`), shape (m,); no copy when all are."""
     a = np.asarray(values, np.float64).ravel()
-    keep = np.isfinite(a)
+    keep = usable(a)
     return a if keep.all() else a[keep]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runvet.run import Direction, FloatArray
-from runvet.statistics.basics import MEDIAN_SE, finite_points, finite_values, lower_is_better
+from runvet.statistics.basics import MEDIAN_SE, finite_points, finite_values, lower_is_better, usable
 from runvet.statistics.binning import bins
 from runvet.statistics.noise import noise
 from runvet.statistics.rank import kendall
@@ -125,7 +125,7 @@ def bit_constant(values: npt.ArrayLike, minimum: int = 5) -> Constant | None:
     Only finite values count. A metric at its bound (0, 1, 100) may well be constant: the caller decides.
     """
     raw = np.asarray(values, np.float64).ravel()
-    index = np.flatnonzero(np.isfinite(raw))
+    index = np.flatnonzero(usable(raw))
     if len(index) < max(minimum, 1):
         return None
     keys = rounded(raw[index])

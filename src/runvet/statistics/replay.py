@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from runvet.run import FloatArray
-from runvet.statistics.basics import MAD_TO_SIGMA
+from runvet.statistics.basics import MAD_TO_SIGMA, usable
 from runvet.statistics.rank import correlation
 
 FEWEST = 8  # common points below which a correlation says nothing
 NARROW, WIDE = 5, 101
-CLIP = 5.0  # residuals beyond as many sigmas are clipped: one shared spike must not make a correlation
+CLIP = 5.0  # sigmas from which on a point is a spike: one that both share must not make a correlation
+NEIGHBOURS = 11
+LONGEST = 100_000  # points compared at most
 
 
 def detrend(values: npt.ArrayLike) -> FloatArray:
@@ -22,7 +24,7 @@ def detrend(values: npt.ArrayLike) -> FloatArray:
     Non-finite values stay NaN; the mean runs over the finite ones around them.
     """
     v = np.array(values, np.float64).ravel()
-    good = np.isfinite(v)
+    good = usable(v)
     v[~good] = np.nan
     if not good.any():
         return v
@@ -39,20 +41,32 @@ def detrend(values: npt.ArrayLike) -> FloatArray:
 
 
 def replayed(before: npt.ArrayLike, after: npt.ArrayLike) -> float:
-    """Correlation at lag 0 of two detrended stretches from their starts on, over the length of the shorter.
+    """Correlation at lag 0 of two detrended stretches from their starts on, over the length of the shorter
+    (100,000 points at most), spikes left out.
 
     Near 1 when the second saw the batches of the first in the same order, near 0 for another order. NaN for fewer
     than 8 common finite points. Give stretches that begin at corresponding places, such as two epoch starts.
     """
     a, b = np.asarray(before, np.float64).ravel(), np.asarray(after, np.float64).ravel()
     n = min(len(a), len(b))
-    a, b = detrend(a[:n])[1 : n - 1], detrend(b[:n])[1 : n - 1]  # the outermost points are their own mean
+    n = min(n, LONGEST)
+    a, b = detrend(_despiked(a[:n]))[1 : n - 1], detrend(_despiked(b[:n]))[1 : n - 1]  # the ends are their own mean
     good = np.isfinite(a) & np.isfinite(b)
     if int(good.sum()) < FEWEST:
         return math.nan
-    return correlation(_clipped(a[good]), _clipped(b[good]))
+    return correlation(a[good], b[good])
 
 
-def _clipped(v: FloatArray) -> FloatArray:
-    limit = CLIP * MAD_TO_SIGMA * float(np.median(np.abs(v)))
-    return np.clip(v, -limit, limit) if limit > 0.0 else v
+def _despiked(values: FloatArray) -> FloatArray:
+    """The values with those beyond 5 sigma of the median of 11 neighbours set to that median; NaN where unusable."""
+    v = np.where(usable(values), values, np.nan)
+    good = np.flatnonzero(np.isfinite(v))
+    if len(good) < NEIGHBOURS:
+        return v
+    side = NEIGHBOURS // 2
+    padded = np.pad(v[good], side, mode="reflect")
+    middle = np.median(np.lib.stride_tricks.sliding_window_view(padded, NEIGHBOURS), axis=1)
+    away = np.abs(v[good] - middle)
+    far = away > CLIP * MAD_TO_SIGMA * np.median(away)
+    v[good[far]] = middle[far]
+    return v

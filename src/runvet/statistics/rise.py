@@ -14,7 +14,9 @@ from runvet.statistics.basics import finite_points, log_domain, lower_is_better
 from runvet.statistics.binning import FEWEST, SMALLEST, Bins, bins
 from runvet.statistics.rank import Z95, Slope, kendall, theil_sen
 
-WARMUP_POINTS = 20  # the start that is skipped has at least as many points, but never more than an eighth
+WARMUP_POINTS = (
+    20  # the start that is skipped has at least as many points, but never more than an eighth, and 40 points remain
+)
 BINS_AFTER = 4  # bins after the minimum
 TAU, P = 0.5, 0.01
 SE_WARNING, SE_CRITICAL = 5.0, 8.0
@@ -102,12 +104,13 @@ class Curve:
 
 
 def prepare(x: npt.ArrayLike, values: npt.ArrayLike, warmup: float, direction: Direction) -> Curve | None:
-    """The finite points made ready; None when too few remain after the warm-up."""
+    """The finite points made ready; None for fewer than 40 points."""
     a, v, index = finite_points(x, values)
     n = len(v)
     skip = max(math.ceil(warmup * n), min(WARMUP_POINTS, n // 8)) if warmup > 0 else 0
-    if n - skip < SMALLEST:
+    if n < SMALLEST:
         return None
+    skip = min(skip, n - SMALLEST)
     log = direction == "down" and log_domain(v)
     positive = float(v.min()) > 0.0
     v = np.log(v) if log else lower_is_better(v, direction)

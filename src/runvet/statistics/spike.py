@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runvet.run import FloatArray, IntArray
+from runvet.statistics.basics import MAD_TO_SIGMA, usable
 
 WINDOW = 128
 SHORTEST = 16  # points before the first that is judged
@@ -52,7 +53,7 @@ def spikes(values: npt.ArrayLike, window: int = WINDOW) -> Spikes:
     if window < SHORTEST:
         raise ValueError(f"a window needs at least {SHORTEST} points")
     raw = np.asarray(values, np.float64).ravel()
-    keep = np.isfinite(raw)
+    keep = usable(raw)
     everything = bool(keep.all())
     v = raw if everything else raw[keep]
     if len(v) <= SHORTEST:
@@ -125,7 +126,7 @@ def _exact(part: FloatArray, at: IntArray, window: int, guard: float) -> tuple[I
             some = same[s : s + GATHER]
             before = np.sort(part[some[:, None] - np.arange(int(length), 0, -1)], axis=1)
             centre = np.median(before, axis=1)
-            scale = 1.4826 * np.median(np.abs(before - centre[:, None]), axis=1)
+            scale = MAD_TO_SIGMA * np.median(np.abs(before - centre[:, None]), axis=1)
             tail = np.percentile(before, 99, axis=1) - centre
             excess = part[some] - centre
             hit = (excess > Z * scale) & (excess > guard) & (excess > TAIL * tail)

@@ -19,6 +19,7 @@ RELATIVE_JUMP, RELATIVE_FLOOR = 0.15, 0.05  # of the old floor; of all that was 
 GAINED = 0.10  # of the gain before the step
 SIDE = 32  # raw points on either side when a step is localised
 PLACES = 2048  # places tried at once
+MEDIAN_OF_THREE = 0.67  # standard error of a median of three in that of one
 ABRUPT = 0.5  # share of the jump that must happen at the localised point itself
 
 
@@ -72,15 +73,21 @@ def _stepped(curve: Curve, made: Bins, i: int) -> bool:
     b = made.value
     low = int(np.argmin(b[:i]))
     pre, after, since = float(b[low]), float(np.median(b[i : i + AFTER])), float(b[i:].min())
-    error = math.hypot(float(made.se[low]), float(np.median(made.se[i : i + AFTER])))
+    error = _error(made, low, i)
     gained = float(b[: low + 1].max()) - pre
     all_gained = max(gained, curve.first - pre, 0.0)
+    floor_error = math.hypot(float(made.se[low]), float(made.se[i + int(np.argmin(b[i:]))]))
     jump, floor = after - pre, since - pre
-    if jump <= max(SE_JUMP * error, GAINED * gained, SHARE * all_gained) or floor <= SE_FLOOR * error:
+    if jump <= max(SE_JUMP * error, GAINED * gained, SHARE * all_gained) or floor <= SE_FLOOR * floor_error:
         return False
     if curve.positive:
         return curve.relative(after, pre) > RELATIVE_JUMP and curve.relative(since, pre) > RELATIVE_FLOOR
     return jump > RELATIVE_JUMP * all_gained and floor > RELATIVE_FLOOR * all_gained
+
+
+def _error(made: Bins, low: int, i: int) -> float:
+    """Standard error of the jump from the bin `low` to the median of the three bins from `i` on."""
+    return math.hypot(float(made.se[low]), MEDIAN_OF_THREE * float(np.median(made.se[i : i + AFTER])))
 
 
 def _describe(curve: Curve, made: Bins, i: int, direction: Direction) -> StepUp:
@@ -93,7 +100,7 @@ def _describe(curve: Curve, made: Bins, i: int, direction: Direction) -> StepUp:
     side = max(SIDE, int(made.n[i]) // 4)  # wide enough that the noise of the best of many places averages out
     gained = float(b[: low + 1].max()) - pre
     earned = gained if gained > 0.0 else max(curve.first - pre, 0.0)
-    error = math.hypot(float(made.se[low]), float(np.median(made.se[i : i + AFTER])))
+    error = _error(made, low, i)
     return StepUp(
         index=int(curve.index[place]),
         x=float(curve.x[place]),

@@ -8,9 +8,11 @@ from runvet.run import Plain
 
 SETTINGS = 5_000  # values kept of one file
 
-_CALL = re.compile(r"\b(?:Namespace|TrainingArguments|TrainConfig|TrainingConfig|Config|Args|Arguments|HParams|\w{1,30}Config|\w{1,30}Args)\((?=\s{0,3}(?:\*\*\{)?['\w])")
+_CALL = re.compile(
+    r"\b(?:Namespace|TrainingArguments|TrainConfig|TrainingConfig|Config|Args|Arguments|HParams|\w{1,30}Config|\w{1,30}Args)\((?=\s{0,3}(?:\*\*\{)?['\w])"
+)
 _LINE = re.compile(
-    r"^(?P<in>[\s|>]{0,60}(?:[-*#]\s{1,3}(?:\|-\s{0,3}){0,6})?|\s{0,4}(?:\|-\s{0,3}){1,8})(?:--)?(?P<key>[A-Za-z_][\w./\-]{0,60}(?: [\w./\-()]{1,30}){0,4}?)"
+    r"^(?P<in>[\s|>]{0,60}(?:[-*#]\s{1,3}(?:\|-\s{0,3}){0,6})?|\s{0,4}(?:\|-\s{0,3}){1,8})(?:--)?(?P<key>[A-Za-z_][\w./\-]{0,60}(?: [\w./\-]{1,30}){0,4}?)"
     r"(?:\s{0,40}[:=]\s{0,40}(?P<value>\S.{0,500})?|\t{1,4}(?P<tab>\S.{0,500}))$"
 )
 _DEFAULT = re.compile(r"\s{1,40}\[default: [^\]]{0,200}\]\s*$|\s{2,40}#.{0,200}$")
@@ -106,5 +108,7 @@ class Echo:
         if value is None:
             if text.rstrip().endswith(":") and len(self._stack) < 12 and " " not in key:
                 self._stack.append((depth, key))
+            return None
+        if value.endswith(("(", "{", "[")):
             return None
         return path[:200], plain(_DEFAULT.sub("", value))

@@ -25,9 +25,15 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     )
 )  # fmt: skip
 _NOT = {
-    "resume": re.compile(r"(?i)fail|no checkpoint|not found|resume['\"]?\s?[:=]\s?(?:none|false|0|''|\"\")|from scratch|checkpoints? (?:was|were|will)"),
-    "weights-missing": re.compile(r"(?i)(?:missing|unexpected)[ _]?keys?['\"]?\s?[:=]\s?(?:\[\]|0\b|none)(?!.*(?:missing|unexpected)[ _]?keys?['\"]?\s?[:=]\s?\[['\"])|all keys matched"),
-    "checkpoint-saved": re.compile(r"(?i)will be saved|will save|save_|_save|saved model config|config saved|sav(?:e|ing)[^\n]{0,20}(?:freq|every|interval)|not sav|fail"),
+    "resume": re.compile(
+        r"(?i)fail|no checkpoint|not found|resume['\"]?\s?[:=]\s?(?:none|false|0|''|\"\")|from scratch|checkpoints? (?:was|were|will)"
+    ),
+    "weights-missing": re.compile(
+        r"(?i)(?:missing|unexpected)[ _]?keys?['\"]?\s?[:=]\s?(?:\[\]|0\b|none)(?!.*(?:missing|unexpected)[ _]?keys?['\"]?\s?[:=]\s?\[['\"])|all keys matched"
+    ),
+    "checkpoint-saved": re.compile(
+        r"(?i)will be saved|will save|save_|_save|saved model config|config saved|sav(?:e|ing)[^\n]{0,20}(?:freq|every|interval)|not sav|fail"
+    ),
     "out-of-memory": re.compile(r"(?i)to avoid|avoid out of|if you (?:run|get|see)"),
     "start": re.compile(r"(?i)tensorboard"),
     "finished": re.compile(r"(?i)not finished|epoch|estimated|remaining"),
@@ -36,13 +42,23 @@ _WARNING = re.compile(r"(?:\b\w{0,40}Warning:|^\s*(?:\[?(?:WARN|WARNING|Warning)
 _ERROR = re.compile(r"(?i)(?:(?:^|[\s:\]])(?:error|fatal)\s?:(?!\s?\d)|^\s?\w{1,60}(?:error|exception): )")
 _EXCEPTION = re.compile(r"^\s{0,2}(?P<type>[A-Za-z_][\w.]{0,120})(?::\s|:?$|: ?)")
 _FILE = re.compile(r'^\s{0,12}File "(?P<path>[^"]{1,400})", line \d')
-_LIBRARY = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python|<frozen|<string>|<stdin>|^<|[/\\]anaconda|[/\\]miniconda|[/\\]bin[/\\]")
-_PATH = re.compile(r"(?:[A-Za-z]:)?[\w./\\+=~:@%\-]{0,300}(?:\.(?:pth|pt|ckpt|bin|safetensors|h5|hdf5|keras|tar|pkl|npz|params|pdparams|msgpack)\b|checkpoint[-_]\d+|step[-_]\d+)")
+_LIBRARY = re.compile(
+    r"site-packages|dist-packages|[/\\]lib[/\\]python|<frozen|<string>|<stdin>|^<|[/\\]anaconda|[/\\]miniconda|[/\\]bin[/\\]"
+)
+_PATH = re.compile(
+    r"(?:[A-Za-z]:)?[\w./\\+=~:@%\-]{0,300}(?:\.(?:pth|pt|ckpt|bin|safetensors|h5|hdf5|keras|tar|pkl|npz|params|pdparams|msgpack)\b|checkpoint[-_]\d+|step[-_]\d+)"
+)
 _NUMBERS = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
-_COUNT = re.compile(r"\b(?:loaded|loading|initiali[sz]ed|restored|matched|transferred|copied)\b[^\d\n]{0,40}(\d+)", re.I)
+_COUNT = re.compile(
+    r"\b(?:loaded|loading|initiali[sz]ed|restored|matched|transferred|copied)\b[^\d\n]{0,40}(\d+)", re.I
+)
 _MISSING = re.compile(r"(?i)(\d+) (?:missing|unexpected|newly)|(?:missing|unexpected)[ _]?keys?['\"]?\s?[:=(]\s?(\d+)")
-_WORLD = re.compile(r"(?i)(?:world[ _-]?size|gpus|processes|devices|gpu number|nproc_per_node|n_?gpus?)['\"]?\s{0,4}[:=(]{0,2}\s{0,4}(\d{1,6})|using (\d{1,6}) gpus")
-_DIR = re.compile(r"(?i)\b(?:cwd|(?:job|work|working|current working|run)[ _-]?dir(?:ectory)?)['\"]?\s?[:=]\s?['\"]?([^\s'\",]{1,400})")
+_WORLD = re.compile(
+    r"(?i)(?:world[ _-]?size|gpus|processes|devices|gpu number|nproc_per_node|n_?gpus?)['\"]?\s{0,4}[:=(]{0,2}\s{0,4}(\d{1,6})|using (\d{1,6}) gpus"
+)
+_DIR = re.compile(
+    r"(?i)\b(?:cwd|(?:job|work|working|current working|run)[ _-]?dir(?:ectory)?)['\"]?\s?[:=]\s?['\"]?([^\s'\",]{1,400})"
+)
 _MODULE = re.compile(r"((?:[A-Za-z]:)?[/\\][^\s'\"]{1,300}\.py)")
 _SCALE = re.compile(r"(?i)(?:scale[^\d\n]{0,40}(?:from [\d.e+]{1,20} )?to:?|to:?|scale:?=?)\s{0,3}(\d[\d.e+-]{0,20})")
 
@@ -52,7 +68,9 @@ START = "start"
 def kinds(text: str, level: str, metric: bool) -> tuple[str, ...]:
     """The kinds of events that a line tells of. `metric`: the line gives metrics, so `Error: 5.2` is none."""
     head = text[:2_000]
-    found = [kind for kind, pattern in _PATTERNS if pattern.search(head) and not (kind in _NOT and _NOT[kind].search(head))]
+    found = [
+        kind for kind, pattern in _PATTERNS if pattern.search(head) and not (kind in _NOT and _NOT[kind].search(head))
+    ]
     if level == "error" or (not metric and not level and _ERROR.search(head[:400])):
         found.append("error")
     elif level == "warning" or _WARNING.search(head[:400]):
@@ -114,10 +132,14 @@ class Traceback:
             return False
         place = _FILE.match(text)
         if place:
-            if not _LIBRARY.search(place["path"]):
+            if not _LIBRARY.search(place["path"]) and place["path"].endswith(".py"):
                 self.path = place["path"]
             return True
-        if text[:1] in " \t^|+" or not text.strip() or text.startswith(("Traceback", "File ", "During handling", "The above exception", "[Previous")):
+        if (
+            text[:1] in " \t^|+"
+            or not text.strip()
+            or text.startswith(("Traceback", "File ", "During handling", "The above exception", "[Previous"))
+        ):
             return True
         match = _EXCEPTION.match(text)
         if match and (match["type"][:1].isupper() or "." in match["type"]):

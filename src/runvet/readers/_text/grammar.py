@@ -45,6 +45,7 @@ class Plan:
     percent: int = -1
     phase: str = ""
     ranges: bool = False
+    spans: tuple[int, ...] = ()  # first numbers of the ranges
     best: bool = False
     heading: bool = False
     indented: bool = False
@@ -73,12 +74,11 @@ def compile_plan(masked: str) -> Plan:
         gaps, found = _drop_tag(gaps, found, bracket["t"].count("\x00"))
     names = [name_of(gap, index == 0) for index, gap in enumerate(gaps[:-1])]
     raw = _fill(plan, gaps, found, names)
-    plan.best = bool(_BEST.search(body[:200]))
-    plan.ranges = (
-        any(a.kind == "pair" for a in found)
-        and len(found) > 1
-        and any(a.kind == "pair" and n.strong for a, n in zip(found, names, strict=True))
-    )
+    own = raw[0][1].text.lower() if raw else ""
+    plan.best = bool(_BEST.search(gaps[0][:200])) and not (plan.placed and "best" in own)
+    spans = [a for a, n in zip(found, names, strict=True) if a.kind == "pair" and a.text[0] == "[" and n.strong]
+    plan.ranges = bool(spans) and len(found) > 1
+    plan.spans = tuple(a.first for a in spans)
     _name_slots(plan, raw, gaps, body, tag)
     plan.heading = plan.placed and not plan.slots
     return plan
@@ -101,8 +101,12 @@ def _fill(plan: Plan, gaps: list[str], found: list[Atom], names: list[Name]) -> 
         after = gaps[index + 1].lstrip()
         if _take_position(plan, atom, name, gaps[index], after, index):
             continue
-        if not name.text:
-            if atom.kind == "fraction" and plan.step < 0 and _free(gaps[index]):
+        if plan.step < 0 and _bare_count(atom, name, found, gaps, index):
+            plan.step, plan.rank = atom.first, 0
+            break
+        counted = atom.kind == "fraction" and set(words.tokens(name.text)) <= words.COUNTED
+        if not name.text or counted:
+            if atom.kind == "fraction" and plan.step < 0 and (counted or _free(gaps[index])):
                 plan.step, plan.steps, plan.rank = atom.first, atom.first + 1, 0
             elif atom.kind == "percent" and index == 0 and plan.percent < 0 and _free(gaps[0]):
                 plan.percent = atom.first
@@ -122,6 +126,12 @@ def _fill(plan: Plan, gaps: list[str], found: list[Atom], names: list[Name]) -> 
         if not rest or rest[0][1].strong or not words.is_metric(rest[0][1].text):
             plan.step = -1
     return rest
+
+
+def _bare_count(atom: Atom, name: Name, found: list[Atom], gaps: list[str], index: int) -> bool:
+    """`train 050 0.17 93.9 99.9`: a phase, a count of batches, and columns that the log does not name."""
+    alone = not name.strong and atom.kind == "number" and words.phase(name.text) and name.text.isalpha()
+    return bool(alone) and index + 1 < len(found) and gaps[index + 1].isspace()
 
 
 def _free(gap: str) -> bool:
@@ -147,7 +157,9 @@ def _take_position(plan: Plan, atom: Atom, name: Name, gap: str, after: str, ind
     if what is None and name.strong and index == 0 and name.text in _LETTER:
         what = ("step", 1)
     total = words.planned(name.text) if name.text and atom.kind == "number" else ""
-    if total:
+    if total and (plan.epoch >= 0 or plan.step >= 0):
+        what = ("step", 2) if total == "planned-steps" and "total" in words.tokens(name.text) else what
+    elif total:
         plan.planned += ((total, atom.first),)
         return False
     if what is None:
@@ -178,12 +190,13 @@ def _name_slots(plan: Plan, raw: list[tuple[Atom, Name, int]], gaps: list[str], 
         plan.phase = "val"  # the line that the reference scripts of image classification print after validation
     named = set().union(*(words.phases(n.text) for _, n, _ in raw)) if raw else set()
     trailing = next(iter(named)) if len(named) == 1 and not plan.phase and named != {"train"} else ""
-    prefix = tag if tag and (plan.ranges or _KEEP_TAG.search(tag)) and words.phase(tag) != plan.phase else ""
+    kept = plan.ranges or _KEEP_TAG.search(tag)
+    prefix = tag if tag and kept and not (plan.phase and words.phase(tag) == plan.phase) else ""
     slots: list[Slot] = []
     seen_phase, label = False, ""
     for atom, name, _ in raw:
         text = name.text
-        if name.label and _AVERAGE.search(name.label):
+        if name.label and (_AVERAGE.search(name.label) or text.lower() in words.GENERIC):
             label = name.label
         plan.labels.add(name.label)
         own_phase = words.phase(text)
@@ -203,6 +216,8 @@ def _slot(atom: Atom, name: Name, full: str, plan: Plan) -> Slot | None:
     text = " ".join(words.tokens(name.text))
     metric = words.is_metric(name.text)
     if text in words.IGNORED or atom.kind in {"date", "pair", "fraction"}:
+        return None
+    if "\\" in name.text or ".py" in name.text:
         return None
     if len(name.text.split()) > (6 if name.strong else 3):
         return None

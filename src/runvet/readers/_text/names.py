@@ -14,7 +14,7 @@ _UNIT = re.compile(
     r"|\s(?:ms|us|ns|s|sec|secs|seconds?|mins?|minutes?|hours?|hrs?|h|days?|it/s|its?/s|s/it|sec/batch|s/step|ms/step|examples/sec|samples?/s(?:ec)?|imgs?/s(?:ec)?"
     r"|images?/s(?:ec)?|tok(?:en)?s?/s(?:ec)?|steps?/s(?:ec)?|wps|BPC|bpc|BPB|dB|GB|MB|KB|GiB|MiB|KiB|TFLOPs?|TFLOPS|s / it|meters|m|px|params|parameters)(?![\w/:=]))"
 )
-_UNIT_WIDE = re.compile(r"\s?[^\x00-\u02ff\ue000-\uf8ff\W]{1,6}(?=[\s,;|)\].]|$)")
+_UNIT_WIDE = re.compile(r"\s?(?:轮|步|次|个|代|回)(?=\s|[,;|:])|[^\x00-\u02ff\ue000-\uf8ff\W]{1,6}(?=[\s,;|)\].]|$)")
 _STRONG = re.compile(r"\s{0,20}[:=]{1,2}>?\s{0,40}$")
 _TUPLE = re.compile(r"['\"]\s{0,3},\s{0,3}['\"]?\s{0,3}$")
 _OPEN = " \t'\"[({<~≈$>"
@@ -38,7 +38,7 @@ def name_of(gap: str, first: bool) -> Name:
     """The name that a gap gives to the value after it. `first`: no value stands before the gap on its line."""
     if not first:
         unit = _UNIT.match(gap) or (None if gap.isascii() else _UNIT_WIDE.match(gap))
-        if unit:
+        if unit and (gap[unit.end() :].strip() or not unit[0][:1].isspace() or len(gap) == unit.end()):
             gap = gap[unit.end() :]
     left = gap.rstrip(_OPEN)
     strong = _STRONG.search(left)

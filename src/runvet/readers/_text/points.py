@@ -84,7 +84,9 @@ class Points:
 
     def _apart(self, row: Row) -> None:
         if row.values:
-            self._write(Row({f"rank {row.rank}/{name}": v for name, v in row.values.items()}, row.place, row.time, row.line))
+            self._write(
+                Row({f"rank {row.rank}/{name}": v for name, v in row.values.items()}, row.place, row.time, row.line)
+            )
 
     def maybe(self, name: str, value: float, row: Row, *, metric: bool, established: bool) -> None:
         """Take a value of a line without a position: a point once the name comes again and is no constant of a banner."""
@@ -127,7 +129,9 @@ class Points:
             if len(fresh) > room:
                 if not self._told:
                     self._told = True
-                    self.sink.problem(f"more than {NAMES} different metric names: further names are not kept", line=row.line)
+                    self.sink.problem(
+                        f"more than {NAMES} different metric names: further names are not kept", line=row.line
+                    )
                 for name in fresh[max(room, 0) :]:
                     del row.values[name]
             self._names.update(fresh[: max(room, 0)])

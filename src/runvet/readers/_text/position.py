@@ -42,7 +42,9 @@ class Tracker:
         for count in self._counts.values():
             count.epoch, count.step, count.highest = None, -1.0, -1.0
 
-    def resolve(self, epoch: float | None, step: float | None, length: float | None, *, final: bool, side: str) -> Place:
+    def resolve(
+        self, epoch: float | None, step: float | None, length: float | None, *, final: bool, side: str
+    ) -> Place:
         """The place of a line that gives `epoch`, `step` and the steps in an epoch or run, each if it does.
 
         `final`: the step is a global one. `side`: '' in training, else the phase whose own counter this is.
@@ -82,7 +84,11 @@ class Tracker:
         if count.local is False:
             return step
         size = length or count.length
-        return (epoch - (self.base or 0.0)) * size + step if size and (count.local or length) and not self._beyond(step, length, count) else step
+        return (
+            (epoch - (self.base or 0.0)) * size + step
+            if size and (count.local or length) and not self._beyond(step, length, count)
+            else step
+        )
 
     @staticmethod
     def _beyond(step: float, length: float | None, count: _Count) -> bool:

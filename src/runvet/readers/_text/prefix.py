@@ -162,7 +162,9 @@ class Prefixes:
         for _ in range(6):
             before = text
             level = _LEVEL.match(text) if not found.level or stamped else None
-            if level and (level["o"] or level["l"].isupper() or stamped):
+            closed = level is not None and bool(level["o"]) == bool(level["c"])
+            tag = level is not None and not stamped and level["l"].upper() == "DEBUG"
+            if level and closed and not tag and (level["o"] or level["l"].isupper() or stamped):
                 found.level = found.level or _LEVELS.get(level["l"].lower(), "info")
                 text = text[level.end() :]
                 if not stamped and level["end"].startswith(":"):

@@ -13,7 +13,9 @@ _KERAS = re.compile(
     r"\s{0,4}(?P<i>\d{1,12})/(?P<n>\d{1,12}|Unknown)\s{0,4}(?:\[[=>.\s]{0,80}\]|[━╸╺─ ]{2,80}|(?=- ))\s{0,4}-?\s{0,4}"
     r"(?P<rest>(?:ETA:|\d{1,9}s|[\d:]{3,12}s?|\d{1,9}(?:ms|us)/step).{0,20000})$"
 )
-_KERAS_LEAD = re.compile(r"^(?:ETA: [\d:]{1,12}|[\d:]{1,12}s?|)\s{0,4}(?:-\s)?\s{0,4}(?:[\d.]{1,12}(?:s|ms|us|µs|ns)/(?:step|epoch|sample))?\s{0,4}-?\s{0,4}")
+_KERAS_LEAD = re.compile(
+    r"^(?:ETA: [\d:]{1,12}|[\d:]{1,12}s?|)\s{0,4}(?:-\s)?\s{0,4}(?:[\d.]{1,12}(?:s|ms|us|µs|ns)/(?:step|epoch|sample))?\s{0,4}-?\s{0,4}"
+)
 _CLOCKS = re.compile(r"^[^,]{0,80}(?:,\s{0,3}[^,=:]{0,40}(?:/s|it|s/it|B/s|/it)[^,=:]{0,20})?,?\s{0,4}")
 
 
@@ -36,7 +38,9 @@ def read_bar(text: str) -> Bar | None:
             inside = _CLOCKS.sub("", match["in"], count=1)
             tail = match["tail"].strip(" :,")
             total = None if match["n"] in {None, "?"} else _si(match["n"])
-            return Bar(match["desc"].strip(), _si(match["i"] or match["only"]), total, f"{inside}, {tail}" if tail else inside)
+            return Bar(
+                match["desc"].strip(), _si(match["i"] or match["only"]), total, f"{inside}, {tail}" if tail else inside
+            )
     if "/" in text[:30] and (" - " in text or "━" in text):
         match = _KERAS.match(text)
         if match:

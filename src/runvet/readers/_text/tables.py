@@ -10,8 +10,12 @@ from runvet.readers._text.atoms import NUMBER, number
 
 _COLUMNS = re.compile(r"\s{2,}|\t+|\s\|\s")
 _RULE = re.compile(r"^[\s|+:=\-─━┌┐└┘├┤┬┴┼╭╮╰╯╞╡═]{4,}$")
-_NUMERIC = re.compile(r"[-+]?(?:[\d.,]{1,40}(?:[eE][-+]?\d{1,4})?|nan|inf)(?:\s?[%A-Za-z]{0,4})?$|[-+]?(?:nan|inf)$", re.I)
-_NO_METRICS = re.compile(r"(?i)param|module|shape|arguments|layer|dtype|size \(|version|driver|pid|process|cpu time|cuda time|self cpu")
+_NUMERIC = re.compile(
+    r"[-+]?(?:[\d.,]{1,40}(?:[eE][-+]?\d{1,4})?|nan|inf)(?:\s?[%A-Za-z]{0,4})?$|[-+]?(?:nan|inf)$", re.I
+)
+_NO_METRICS = re.compile(
+    r"(?i)param|module|shape|arguments|layer|dtype|size \(|version|driver|pid|process|cpu time|cuda time|self cpu"
+)
 _CLOCK = re.compile(r"(?:\d{1,3}:){1,2}\d{1,2}$")
 
 
@@ -77,7 +81,11 @@ class Columns:
         cells = [c for c in _COLUMNS.split(text.strip().strip("|").strip()) if c]
         if not 3 <= len(cells) <= 60 or any(len(c) > 40 or value_of(c) is not None for c in cells):
             return False
-        if _NO_METRICS.search(text) or len(set(cells)) != len(cells) or any(mark in text for mark in ("=", ": ", "...")):
+        if (
+            _NO_METRICS.search(text)
+            or len(set(cells)) != len(cells)
+            or any(mark in text for mark in ("=", ": ", "..."))
+        ):
             return False
         known = sum(words.is_metric(c) for c in cells) + sum(words.position(c) is not None for c in cells)
         if known < 2:

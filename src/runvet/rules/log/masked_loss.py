@@ -110,7 +110,9 @@ def _report(series: Series, part: Series, low: int, high: int, broken: Measure) 
         innocent="a gradient norm that is not computed in this phase beside a loss that is truly 0",
         actions=(
             Action(
-                f"Go back to the last checkpoint before {axis} {x[max(low - 1, 0)]:,.0f}", "what was trained since", "stop"
+                f"Go back to the last checkpoint before {axis} {x[max(low - 1, 0)]:,.0f}",
+                "what was trained since",
+                "stop",
             ),
             Action("Log NaN as NaN (logging_nan_inf_filter=False), then look for the overflow", "config", "repair"),
         ),

@@ -1,0 +1,54 @@
+# The two commands of a newcomer are `make demo` and `make test`. Nothing but python3 (>= 3.10), make and pip is assumed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SHARED ?= ../shared
+
+.PHONY: demo test quick accuracy grade docs bench format clean
+
+$(VENV)/core: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/core
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: $(VENV)/core  ## judge a run that diverged, then the healthy one beside it
+	@$(BIN)/runvet check examples/runs/healthy; true
+	@echo
+	@$(BIN)/runvet check examples/runs/diverging; test $$? -eq 1
+	@echo; echo "Next: $(BIN)/runvet check PATH/OF/YOUR/RUN   and   $(BIN)/runvet explain rising-loss"
+
+test: $(VENV)/dev  ## everything that must hold: format, lint, types, docs in step, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python tools/make_docs.py --check
+	$(BIN)/pytest -n 2 -q
+
+quick: $(VENV)/dev  ## the fast half of the tests
+	$(BIN)/pytest -q -n 2 -m "not slow" -x
+
+accuracy: $(VENV)/dev  ## precision and recall per rule over the labelled corpora, kept in docs/accuracy.md
+	$(BIN)/python tools/accuracy.py $(SHARED)
+
+grade: $(VENV)/dev  ## the graders of the corpora beside the checkout
+	-$(PYTHON) $(SHARED)/tools/grade_logs.py $(BIN)/runvet $(SHARED)/corpus/logs $(SHARED)/corpus/logs2 $(SHARED)/corpus/logs3
+	-$(PYTHON) $(SHARED)/tools/grade_artifacts.py $(BIN)/runvet $(SHARED)/corpus/artifacts
+	-$(PYTHON) $(SHARED)/tools/grade_case.py $(BIN)/runvet $(SHARED)/cases/*
+
+docs: $(VENV)/dev  ## rule pages and reference from the code
+	$(BIN)/python tools/make_docs.py
+
+bench: $(VENV)/dev  ## speed against named peers, into benchmarks/RESULTS.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
+	$(BIN)/python benchmarks/bench.py
+
+format: $(VENV)/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,224 @@
+"""The report for a terminal: verdict and coverage, stages with findings worst first, actions, what is unknown."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from runvet.render.numbers import duration, exact, plural, short
+from runvet.render.terminal import Terminal
+from runvet.report import Finding, Report, StageSummary, Unchecked
+from runvet.run import Run
+
+MOST = 10  # findings drawn in full; the rest are counted
+MOST_EVIDENCE = 6  # numbers drawn of one finding
+INDENT = 12
+
+
+def render(report: Report, terminal: Terminal | None = None, *, verbose: bool = False, run: Run | None = None) -> str:
+    """The report as text. `run` gives the lists of files that `verbose` asks for."""
+    t = terminal or Terminal()
+    lines = [*_head(report, t), ""]
+    drawn = 0
+    for stage in _ordered(report):
+        found = [f for f in report.findings if f.stage == stage.name]
+        lines += [*_stage(stage, t, alone=len(report.stages) == 1), *_findings(found, t, MOST - drawn, stage), ""]
+        drawn += len(found)
+    whole = [f for f in report.findings if f.stage is None]
+    if whole:
+        lines += [t.paint("the whole run", "bold"), *_findings(whole, t, MOST), ""]
+    if drawn > MOST:
+        lines += [f"  … {drawn - MOST} more findings: --format json or --format concise lists them all", ""]
+    lines += _actions(report, t)
+    if report.trusted_checkpoint:
+        trusted = report.trusted_checkpoint
+        lines += [*t.wrap(f"Trusted checkpoint: {trusted.path} ({trusted.why})", indent=2, first=""), ""]
+    lines += _unchecked(report, t, verbose=verbose)
+    lines += _problems(report, t)
+    if verbose:
+        lines += _files(report, run, t)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _head(report: Report, t: Terminal) -> Iterator[str]:
+    points, seconds = report.reading.get("points", 0), report.reading.get("seconds")
+    facts = [f"runvet {report.runvet}", report.path, plural(len(report.stages), "stage"), plural(points, "point"), plural(report.reading.get("files", 0), "file")]
+    if seconds is not None:
+        facts.append(f"read in {seconds:.1f} s")
+    yield from t.wrap("   ".join(facts), indent=2, first="")
+    yield ""
+    word = t.paint(t.plain(report.verdict.upper()), report.verdict)
+    room = " " * max(1, INDENT - len(report.verdict))
+    coverage = f"{report.checks.ran} of {report.checks.of} checks ran"
+    if report.checks.crashed:
+        coverage += f", {len({c.rule for c in report.checks.crashed})} crashed"
+    first, *rest = t.wrap(f"{_sentence(report)} {coverage}.", indent=INDENT)
+    yield word + room + first[INDENT:]
+    yield from rest
+
+
+def _sentence(report: Report) -> str:
+    """Which stages can't be trusted, in words."""
+    if report.verdict == "not judged":
+        return report.why_not_judged + "."
+    by_verdict: dict[str, list[str]] = defaultdict(list)
+    for stage in report.stages:
+        by_verdict[stage.verdict].append(stage.name)
+    parts = []
+    if bad := by_verdict["critical"]:
+        parts.append(f"{_list(bad)} cannot be trusted")
+    elif report.verdict == "critical":
+        parts.append("the run cannot be trusted")
+    if doubtful := by_verdict["suspect"]:
+        parts.append(f"{_list(doubtful)}: look before you trust it")
+    elif report.verdict == "suspect":
+        parts.append("look before you trust it")
+    if sound := by_verdict["sound"]:
+        parts.append(f"nothing found against {_list(sound)}")
+    if silent := by_verdict["not judged"]:
+        parts.append(f"{_list(silent)} could not be judged")
+    return "; ".join(parts) + "."
+
+
+def _list(names: list[str]) -> str:
+    shown = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"]
+    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]
+
+
+def _ordered(report: Report) -> list[StageSummary]:
+    order = ("critical", "suspect", "not judged", "sound")
+    return sorted(report.stages, key=lambda s: order.index(s.verdict))
+
+
+def _stage(stage: StageSummary, t: Terminal, *, alone: bool) -> Iterator[str]:
+    steps = stage.steps
+    where = f"{steps.axis} {short(steps.last)}" + (f" of {short(steps.planned)}" if steps.planned else "") if steps.last is not None else ""
+    lead = next((s for s in stage.series if s.name == stage.lead), None)
+    curve = ""
+    if lead is not None:
+        curve = f"{lead.name} {exact(lead.first)} {'→' if t.unicode else '->'} {exact(lead.last)} (min {exact(lead.min)}, median {exact(lead.median)})"
+    label = "" if alone else t.paint(t.plain(stage.name), "bold") + "  "
+    yield label + t.plain("    ".join(p for p in (where, curve) if p))[: t.width]
+    spark = t.spark(stage.sparkline, 32)
+    if spark:
+        means = "  ".join(short(w.mean) for w in stage.windows[:8])
+        length = short(stage.windows[0].end - stage.windows[0].start) if stage.windows else ""
+        told = f"   {means}  mean per {length} {steps.axis}s" if means else ""
+        yield ("    " + spark + told)[: t.width]
+    if stage.speed:
+        yield "    " + _speed(stage)[: t.width - 4]
+
+
+def _speed(stage: StageSummary) -> str:
+    speed, eta = stage.speed, stage.eta_s
+    text = f"{short(speed['overall'])} {speed['unit']} overall, {short(speed['recent'])} recently"
+    if eta and eta.get("overall"):
+        text += f": {duration(eta.get('overall'))} or {duration(eta.get('recent'))} to go"
+    return text
+
+
+def _findings(found: list[Finding], t: Terminal, most: int, stage: StageSummary | None = None) -> Iterator[str]:
+    causes = [f for f in found if f.caused_by is None][: max(most, 1)]
+    for finding in causes:
+        yield ""
+        mark = t.paint(finding.severity.ljust(8), finding.severity)
+        head = t.wrap(finding.message, indent=INDENT + 2)
+        yield f"  {mark}  {t.paint(f'{finding.rule} {finding.name}', 'bold')}"
+        yield from (line[2:] for line in head)
+        yield from _guilty(finding, stage, t)
+        for line in _details(finding):
+            yield from t.wrap(line, indent=INDENT + 2, first=" " * INDENT)
+        followers = [f for f in found if f.caused_by == finding.rule]
+        if followers:
+            names = ", ".join(f"{f.rule} {f.name}" for f in followers)
+            yield from t.wrap(f"explains: {names}", indent=INDENT + 2, first=" " * INDENT)
+
+
+def _guilty(finding: Finding, stage: StageSummary | None, t: Terminal) -> Iterator[str]:
+    """The lead curve with the guilty part marked, where the finding names a part of it."""
+    window = finding.window
+    if stage is None or window is None or window.series != stage.lead or len(stage.sparkline) < 8:
+        return
+    first, last = stage.steps.first or 0.0, stage.steps.last or 0.0
+    if last <= first:
+        return
+    width = min(48, t.width - INDENT - 2)
+    spark = t.spark(stage.sparkline, width)
+    marks = t.marks((window.start - first) / (last - first), (window.end - first) / (last - first), len(spark))
+    yield " " * INDENT + spark
+    yield " " * INDENT + marks + f" {window.axis} {short(window.start)} to {short(window.end)}"
+
+
+def _details(finding: Finding) -> Iterator[str]:
+    for m in finding.evidence[:MOST_EVIDENCE]:
+        unit = f" {m.unit}" if m.unit else ""
+        yield f"{m.what}: {exact(m.value)}{unit}" + (f"  ({m.where})" if m.where else "")
+    if len(finding.evidence) > MOST_EVIDENCE:
+        yield f"… {len(finding.evidence) - MOST_EVIDENCE} more numbers in --format json"
+    since = [f"visible since step {short(finding.since_step)}"] if finding.since_step is not None else []
+    if finding.innocent:
+        since.append(f"innocent if: {finding.innocent}")
+    if since:
+        yield "; ".join(since)
+
+
+def _actions(report: Report, t: Terminal) -> Iterator[str]:
+    if not report.actions:
+        return
+    yield t.paint("Do this, in this order", "bold")
+    for action in report.actions[:8]:
+        cost = f"  [{action.cost}]" if action.cost else ""
+        yield from t.wrap(f"{action.do}{cost}  ({', '.join(action.why)})", indent=6, first=f"  {action.order:<3}")
+    if len(report.actions) > 8:
+        yield f"      … {len(report.actions) - 8} more in --format json"
+    yield ""
+
+
+def _unchecked(report: Report, t: Terminal, *, verbose: bool) -> Iterator[str]:
+    """What could not be checked, folded by what would unlock it."""
+    by_unlock: dict[tuple[str, str], list[Unchecked]] = defaultdict(list)
+    passed = set(report.checks.passed) | {f.rule for f in report.findings}
+    for entry in report.checks.not_checked:
+        if entry.rule not in passed or verbose:
+            by_unlock[entry.why, entry.unlock].append(entry)
+    rows = sorted(by_unlock.items(), key=lambda item: -len({e.rule for e in item[1]}))
+    if rows:
+        yield t.paint("Not checked", "bold")
+    for (why, unlock), entries in rows if verbose else rows[:6]:
+        count = len({e.rule for e in entries})
+        names = f" ({', '.join(sorted({f'{e.rule} {e.name}' for e in entries}))})" if verbose else ""
+        hint = f": {unlock} to unlock {plural(count, 'check')}" if unlock else f" ({plural(count, 'check')})"
+        yield from t.wrap(f"{why}{hint}{names}", indent=4, first="  ")
+    if len(rows) > 6 and not verbose:
+        yield f"  … {len(rows) - 6} more reasons: --verbose"
+    for crash in report.checks.crashed:
+        yield from t.wrap(f"crashed: {crash.rule} {crash.name}: {crash.why} (a fault of runvet: please report it)", indent=4, first="  ")
+    for left in report.checks.ignored:
+        yield from t.wrap(f"left out: {left.rule}: {left.why}", indent=4, first="  ")
+    if rows or report.checks.crashed or report.checks.ignored:
+        yield ""
+
+
+def _problems(report: Report, t: Terminal) -> Iterator[str]:
+    if not report.problems:
+        return
+    yield t.paint("Could not be read", "bold")
+    for problem in report.problems[:8]:
+        remedy = f"; {problem.remedy}" if problem.remedy else ""
+        yield from t.wrap(f"{problem.where}: {problem.why}{remedy}", indent=4, first="  ")
+    if len(report.problems) > 8:
+        yield f"  … {len(report.problems) - 8} more in --format json"
+    yield ""
+
+
+def _files(report: Report, run: Run | None, t: Terminal) -> Iterator[str]:
+    if report.checks.passed:
+        yield from t.wrap("Passed: " + ", ".join(report.checks.passed), indent=4, first="")
+        yield ""
+    if run is None:
+        return
+    yield t.paint("Files", "bold")
+    for name, reader in sorted(run.readers.items()):
+        yield t.plain(f"  {reader:16}{name}")
+    for ignored in run.ignored:
+        yield t.plain(f"  {'ignored':16}{ignored.source} ({ignored.why})")

@@ -1,0 +1,1 @@
+"""GEN: generated samples, codebooks, policies, and the curves that tell of them."""

@@ -1,0 +1,107 @@
+"""What several rules about curves need: numbers as a person reads them, places, and series on a common axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from runvet.report import Window
+from runvet.run import FloatArray, Series
+from runvet.statistics import bins, finite_values, noise
+
+
+def num(value: float) -> str:
+    """A value with four significant digits, without needless zeros."""
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
+
+
+def place(series: Series, x: float) -> str:
+    """`step 1,200`, `epoch 7` or `point 12`."""
+    whole = series.axis != "epoch" or float(x).is_integer() or abs(x) >= 100
+    return f"{series.axis} {x:,.0f}" if whole else f"{series.axis} {x:.3g}"
+
+
+def since(series: Series, x: float) -> float | None:
+    """A step for `since_step`: None where the axis counts something else."""
+    return float(x) if series.axis == "step" and math.isfinite(x) else None
+
+
+def guilty(series: Series, start: float, end: float | None = None) -> Window:
+    """The part of a curve from `start` to `end` (its own end by default)."""
+    return Window(series.name, float(start), float(series.x()[-1]) if end is None else float(end), series.axis)
+
+
+def parts(series: Series, minimum: int = 4) -> Iterator[Series]:
+    """The finite points of each uninterrupted part that has enough of them."""
+    for part in series.segments():
+        clean = part.finite()
+        if len(clean) >= minimum:
+            yield clean
+
+
+def last_part(series: Series, minimum: int = 4) -> Series | None:
+    """The last uninterrupted part with enough points, or None."""
+    found = list(parts(series, minimum))
+    return found[-1] if found else None
+
+
+def shared_axis(a: Series, b: Series) -> tuple[FloatArray, FloatArray] | None:
+    """The axes of two series in the same unit: steps where both have them, else epochs; None where neither fits."""
+    for left, right in ((a.step, b.step), (a.epoch, b.epoch)):
+        if len(left) and len(right) and np.isfinite(left).all() and np.isfinite(right).all():
+            return left, right
+    return None
+
+
+def level_between(series: Series, x: FloatArray, start: float, end: float) -> float:
+    """The median of the values with start < x <= end, NaN for none."""
+    v = finite_values(series.value[(x > start) & (x <= end)])
+    return float(np.median(v)) if len(v) else math.nan
+
+
+def ends(values: FloatArray, share: float = 0.1) -> tuple[float, float]:
+    """Robust levels of the start and of the end: medians of the first and last `share` of the points (at least 1)."""
+    v = finite_values(values)
+    if not len(v):
+        return math.nan, math.nan
+    k = max(1, int(share * len(v)))
+    return float(np.median(v[:k])), float(np.median(v[-k:]))
+
+
+def progress(series: Series) -> float:
+    """How far a curve came in its better direction, over |first level|: positive is better. NaN where unknown."""
+    first, last = ends(series.value)
+    gain = (last - first) if series.direction == "up" else (first - last)
+    return gain / abs(first) if first else math.nan
+
+
+def significant(values: FloatArray, difference: float, sigmas: float = 4.0) -> bool:
+    """Whether a difference between two levels of a curve is beyond its noise (that of its ends' medians)."""
+    v = finite_values(values)
+    if len(v) < 3:
+        return False
+    spread = noise(v) / math.sqrt(max(1.0, 0.1 * len(v)))
+    return abs(difference) > sigmas * 1.2533 * math.sqrt(2.0) * spread
+
+
+def improves(series: Series, after: float) -> bool:
+    """Whether a metric with a known direction is better at its end than it was around x = `after`, beyond its noise."""
+    if series.direction is None:
+        return False
+    sign = 1.0 if series.direction == "up" else -1.0
+    x = series.x()
+    before = finite_values(series.value[x <= after])[-5:]
+    later = finite_values(series.value[x > after])
+    if len(before) < 1 or len(later) < 2:
+        return False
+    change = sign * (float(np.median(later[-max(1, len(later) // 4) :])) - float(np.median(before)))
+    return change > 2.0 * noise(series.value) / math.sqrt(max(1, len(later) // 4))
+
+
+def sparse_rise(values: FloatArray) -> bool:
+    """Whether a curve has too few points for bins."""
+    return bins(np.arange(len(values)), values) is None
