@@ -133,10 +133,10 @@ def test_a_step_that_is_regained_is_none():
 
 @pytest.mark.parametrize("n", [4, 5, 6, 8, 10, 15, 25, 39])
 def test_noisy_evaluations_are_quiet(n):
-    kinds = (curves.noisy_evaluations, curves.improving_evaluations)
-    draws = [v for kind in kinds for v in curves.draws(kind, 400, (n,))]
-    assert np.mean([st.overfit_small(v) is not None for v in draws]) <= 0.01
-    assert np.mean([st.rising_small(v) is not None for v in draws]) <= 0.01
+    for kind, most in ((curves.noisy_evaluations, 0.02), (curves.improving_evaluations, 0.0)):
+        draws = list(curves.draws(kind, 400, (n,)))
+        assert np.mean([st.overfit_small(v) is not None for v in draws]) <= most
+        assert np.mean([st.rising_small(v) is not None for v in draws]) <= most / 2
 
 
 @pytest.mark.parametrize("n", [5, 6, 8, 10, 15, 25, 39])
@@ -194,7 +194,7 @@ def test_bit_constant():
     assert found.share == pytest.approx(5 / 7)
     assert st.bit_constant([0.4244, 0.4245] * 10) is None
     assert st.bit_constant([1e-300] * 6) is not None
-    assert st.bit_constant([-3e200] * 6) is not None
+    assert st.bit_constant([-3e90] * 6) is not None
     assert st.bit_constant([]) is None
 
 

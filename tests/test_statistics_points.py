@@ -58,6 +58,29 @@ def test_spikes_of_a_long_curve_in_bounded_memory():
     assert found.longest == 1
 
 
+def test_ten_million_points_in_bounded_memory():
+    n = 10_000_000
+    x = np.arange(n, dtype=float)
+    v = np.random.default_rng(0).standard_normal(n)
+    v += 2.0 + 2e-7 * x
+    v[::2] = np.nan
+    tracemalloc.start()
+    rise, step = st.rising(x, v), st.never_regained(x, v)
+    st.flat_from_start(x, v)
+    st.kendall(x, v)
+    st.noise(v, block=True)
+    st.speed(x, x)
+    st.bit_constant(v)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * 40e6 + 200e6  # a few columns of four million points, whatever n is
+    assert rise is not None
+    assert rise.level == "critical"
+    assert rise.start % 2 == 1
+    assert step is not None
+    assert not step.abrupt
+
+
 def test_recovery_of_spikes():
     v = np.full(1000, 1.0) + 0.01 * np.random.default_rng(0).standard_normal(1000)
     v[500:520] = 9.0

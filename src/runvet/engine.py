@@ -137,7 +137,8 @@ def matches(rule: Rule, selector: str) -> bool:
     )
 
 
-def _check_selectors(rules: Sequence[Rule], config: Config) -> None:
+def check_selectors(rules: Sequence[Rule], config: Config) -> None:
+    """Raise ConfigError where a rule is named that does not exist, with the nearest one that does."""
     known = [word for r in rules for word in (r.code, r.name, r.family)]
     for selector in (*config.select, *config.ignore, *config.thresholds):
         if not any(matches(r, selector) for r in rules):
@@ -227,7 +228,7 @@ def judge(run: Run, config: Config | None = None, rules: Sequence[Rule] | None =
     """
     config = config or Config()
     rules = collect() if rules is None else rules
-    _check_selectors(rules, config)
+    check_selectors(rules, config)
     chosen = [r for r in rules if not config.select or any(matches(r, s) for s in config.select)]
     chosen = [r for r in chosen if not any(matches(r, s) for s in config.ignore)]
     evidence, out = Evidence(run, config), []

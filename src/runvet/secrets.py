@@ -24,7 +24,7 @@ _NAMED = re.compile(
     (["']?)([^\s"',;)\]}]{6,})"""
 )
 _NAME = re.compile(
-    r"(?i)(?:^|[._-])(?:api[_-]?key|secret|secret[_-]?key|access[_-]?key|token|auth[_-]?token|password|passwd|pwd"
+    r"(?i)(?:^|\.)token$|(?:^|[._-])(?:api[_-]?key|secret|secret[_-]?key|access[_-]?key|auth[_-]?token|password|passwd|pwd"
     r"|passphrase|private[_-]?key|credentials?)$|(?:api_?key|(?:auth|access|api|hf|hub|bearer|wandb|github)_token|_secret|_password)$"
 )
 _HARMLESS = re.compile(

@@ -172,9 +172,15 @@ class Sink:
         time: Numbers | None = None,
         line: Numbers | None = None,
     ) -> None:
-        """Add many points of one series at once; every given array has the shape of `value`, (n,)."""
+        """Add many points of one series at once; every given array has the shape of `value`, (n,).
+
+        Raises ValueError naming an array of another length.
+        """
         column = self._columns.setdefault(name, _Column(name))
         values = np.asarray(value, np.float64)
+        for what, given in (("step", step), ("epoch", epoch), ("time", time), ("line", line)):
+            if given is not None and len(given) != len(values):
+                raise ValueError(f"{name}: {len(given)} values of {what} for {len(values)} points")
         unknown = np.full(len(values), np.nan)
         axes = [unknown if a is None else np.asarray(a, np.float64) for a in (step, epoch, time)]
         lines = np.zeros(len(values), np.int64) if line is None else np.asarray(line, np.int64)

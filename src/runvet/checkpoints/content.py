@@ -20,13 +20,15 @@ TENSORS = 300_000
 class Store:
     """The bytes below one or more tensors: `size` of them, opened only when values are wanted.
 
-    `key` is equal for stores over the same bytes of the same file. `big` where numbers are big-endian.
+    `key` is equal for stores over the same bytes of the same file. `big` where numbers are big-endian. `crc` is the
+    CRC-32 that the archive notes for all of it, 0 where it notes none.
     """
 
     key: Hashable
     size: int
     open: Callable[[], Window]
     big: bool = False
+    crc: int = 0
 
 
 @dataclass(frozen=True, slots=True)

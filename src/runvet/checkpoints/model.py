@@ -44,7 +44,7 @@ class Values:
 
     `non_finite` and `zero` count elements (int64); `mean`, `std` (population), `minimum` and `maximum` are float64 over
     the finite elements, NaN where there is none. `digest` is 24 hex digits of the bytes, equal for equal values of
-    the same dtype and shape; it finds changes, it does not protect against forgery. Where `scanned` is False
+    the same dtype, shape and layout in memory; it finds changes, it does not protect against forgery. Where `scanned` is False
     (placeholders, damaged ranges) the other columns mean nothing.
     """
 

@@ -79,7 +79,7 @@ def _store(archive: Zip, name: str, big: bool) -> Store:
         raise Damaged(f"its storage {name[-80:]!r} is missing from the file")
     if member.method != STORED:
         raise Damaged("its storage is packed, which torch never writes")
-    return Store((member.offset, member.size), member.size, lambda: archive.stored(member), big)
+    return Store((member.offset, member.size), member.size, lambda: archive.stored(member), big, member.crc)
 
 
 def _big_endian(archive: Zip, top: str) -> bool:

@@ -120,6 +120,11 @@ class Interpreter:
         items, self.stack = self.stack, self.marks.pop()
         return items
 
+    def collect(self, kind: Callable[[list[Any]], Any]) -> None:
+        """Put what lies above the last mark on the stack as one value."""
+        items = self.since_mark()  # first: it changes what the stack is
+        self.stack.append(kind(items))
+
     def named(self, module: Any, name: Any) -> Global:
         """A class or function by its module and name; a computed name is one that hides something."""
         full = f"{module}.{name}" if isinstance(module, str) and isinstance(name, str) else "(computed name)"
@@ -303,11 +308,11 @@ _OPERATIONS: dict[bytes, Callable[[Interpreter], None]] = {
     b"B": lambda p: p.stack.append(p.keep(p.number(4), text=False)), b"C": lambda p: p.stack.append(p.keep(p.number(1), text=False)),
     b"\x8e": lambda p: p.stack.append(p.keep(p.number(8), text=False)), b"\x96": lambda p: p.stack.append(p.keep(p.number(8), text=False)),
     b"\x97": lambda p: p.stack.append(Call("(out-of-band buffer)")), b"\x98": lambda p: None,
-    b")": lambda p: p.stack.append(()), b"t": lambda p: p.stack.append(tuple(p.since_mark())),
+    b")": lambda p: p.stack.append(()), b"t": lambda p: p.collect(tuple),
     b"\x85": lambda p: _tuple(p, 1), b"\x86": lambda p: _tuple(p, 2), b"\x87": lambda p: _tuple(p, 3),
-    b"]": lambda p: p.stack.append([]), b"l": lambda p: p.stack.append(p.since_mark()), b"a": _append, b"e": _appends,
+    b"]": lambda p: p.stack.append([]), b"l": lambda p: p.collect(list), b"a": _append, b"e": _appends,
     b"}": lambda p: p.stack.append({}), b"d": _dict, b"s": _set_item, b"u": _set_items,
-    b"\x8f": lambda p: p.stack.append([]), b"\x90": _appends, b"\x91": lambda p: p.stack.append(p.since_mark()),
+    b"\x8f": lambda p: p.stack.append([]), b"\x90": _appends, b"\x91": lambda p: p.collect(list),
     b"c": _global, b"\x93": _stack_global, b"R": _reduce, b"\x81": _reduce, b"\x92": _new_with_keywords, b"b": _build,
     b"i": _instance, b"o": _object,
     b"\x82": lambda p: p.stack.append(p.named("copyreg", f"extension {p.number(1)}")),

@@ -101,7 +101,7 @@ class Walk:
                     layout = "unstored"
                 else:
                     pieces = (self._piece(value),)
-                    if layout == "dense" and value.stride != contiguous(value.shape) and pieces[0].elements > 1:
+                    if layout == "dense" and _strided(value):
                         layout = "view"
             self.content.add(Tensor(name, value.shape, pieces[0].dtype if pieces else value.dtype, role or "model", layout), pieces)
         except Damaged as error:
@@ -157,6 +157,12 @@ def _inside(name: str, value: Call) -> Iterator[tuple[str, Any]]:
     for several in (value.items, value.args):
         if isinstance(several, (list, tuple)):
             yield from ((_join(name, str(i)), v) for i, v in enumerate(several) if not isinstance(v, Global))
+
+
+def _strided(value: TensorRef) -> bool:
+    """Whether the elements are not laid out row by row."""
+    plain = contiguous(value.shape)
+    return 0 not in value.shape and any(n > 1 and s != p for n, s, p in zip(value.shape, value.stride, plain, strict=True))
 
 
 def _root(value: Any) -> str:

@@ -43,6 +43,7 @@ def command(
     try:
         targets = [Path("-")] if paths == ("-",) else expand(paths or (".",))
         results = [_check(path, _config(path, config_file, select, ignore)) for path in targets]
+        _known(require)
     except (OSError, ConfigError) as error:
         fail(str(error))
     reports = [report for report, _ in results]
@@ -56,7 +57,8 @@ def command(
         text = "\n".join(renderer.render(report, terminal, verbose=verbose, run=run) for report, run in results)
     with quiet_pipe():
         if output is None:
-            click.echo(text, nl=False)
+            sys.stdout.write(text)  # not click.echo: it strips colour that FORCE_COLOR asks for
+            sys.stdout.flush()
         else:
             output.write_text(text, encoding="utf-8")
     sys.exit(max(_status(report, fail_on, require) for report in reports))
@@ -91,6 +93,15 @@ def _check(path: Path, config: Config) -> tuple[Report, Run]:
         with reading(path):
             run = api.read(path, config)
     return api.judge(run, config, seconds=time.perf_counter() - start), run
+
+
+def _known(selectors: Sequence[str]) -> None:
+    """Raise ConfigError for a rule that does not exist: it could never be checked."""
+    from runvet import engine
+    from runvet.config import Config
+
+    words = tuple(s for entry in selectors for s in entry.split(",") if s)
+    engine.check_selectors(engine.collect(), Config(select=words, source="--require"))
 
 
 def _status(report: Report, fail_on: str, require: Sequence[str]) -> int:

@@ -15,7 +15,8 @@ from runvet.run import FloatArray, Stage
 class Scaling:
     """`values` (n,): the scale at each point or change. `overflows` counts lowerings, `steps` the steps they fell in
     (0 where unknown). `where` and `since` are the place and step of the first lowering after the last rise; `name`
-    and `x` (first and last) are those of the series, if it is one."""
+    and `x` (first and last) are those of the series, if it is one.
+    """
 
     values: FloatArray
     overflows: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,11 @@ TRAINING = (
     ("train_loss", "loss_term", "generator_loss", "discriminator_loss", "train_perplexity", "perplexity"),
     ("reward", "train_accuracy", "train_metric", "train_error", "accuracy", "metric", "error"),
 )
+
+
+FLUSHED = 2  # training lines that a dying process may still write
+NEAR = 100  # lines within which tracebacks chained to each other, or printed by several ranks, stand
+LAST = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +52,37 @@ class Timeline:
         return self.between(event.source, start, event.line)
 
     def after(self, event: Event) -> int:
-        """Training lines between the event and the end of its file."""
-        return self.between(event.source, event.line + 1, 1 << 62)
+        """Training lines after the event; the last values that a dying process flushes do not count."""
+        end = self._end(event)
+        own = self.between(event.source, event.line + 1, end)
+        return (own if own > FLUSHED else 0) + self.between(event.source, end, LAST)
 
     def survived(self, event: Event) -> bool:
-        """Whether the same process logged training points after the event."""
+        """Whether the same process went on to log training points after the event."""
+        return self.between(event.source, event.line + 1, self._end(event)) > FLUSHED
+
+    def launch(self, event: Event) -> int:
+        """The number of the process within its file, from 0."""
+        return int(np.searchsorted(self.seams.get(event.source, np.empty(0, np.int64)), event.line, side="right"))
+
+    def deaths(self, events: Sequence[Event]) -> list[Event]:
+        """The last of each group of events that tell of one death: close together, in one process of one file."""
+        groups: list[Event] = []
+        for event in events:
+            if groups and self._one_death(groups[-1], event):
+                groups.pop()
+            groups.append(event)
+        return groups
+
+    def _one_death(self, a: Event, b: Event) -> bool:
+        near = 0 <= b.line - a.line <= NEAR and not self.between(a.source, a.line + 1, b.line)
+        return a.source == b.source and near and self.launch(a) == self.launch(b)
+
+    def _end(self, event: Event) -> int:
+        """The line at which the next process of the file begins."""
         seams = self.seams.get(event.source, np.empty(0, np.int64))
         later = seams[seams > event.line]
-        return self.between(event.source, event.line + 1, int(later[0]) if len(later) else 1 << 62) > 0
+        return int(later[0]) if len(later) else LAST
 
     def between(self, source: str, low: int, high: int) -> int:
         """Training lines from `low` (inclusive) to `high` (exclusive)."""

@@ -184,8 +184,8 @@ class _Decoder:
             tags = rows[:, scalar.tag]
             for part in _by_tag(tags):
                 columns = records[part], wall[part], steps[part], value[part]
-                first = 0 if isinstance(part, slice) else int(part[0])
-                self._add(tags[first].tobytes(), columns, scalar.tensor)
+                at = 0 if isinstance(part, slice) else int(part[0])
+                self._add(tags[at].tobytes(), columns, scalar.tensor)
 
     def _add(self, tag: bytes, chunk: Chunk, tensor: bool) -> None:
         self.pending[tag].append(chunk)
@@ -230,8 +230,8 @@ def _same(rows: ByteArray, data: bytes, layout: Layout) -> np.ndarray[tuple[int]
             same &= rows[:, at] == data[at]
     else:
         same &= (rows[:, fixed] == np.frombuffer(data, np.uint8)[fixed]).all(axis=1)
-    for at in range(layout.step.start, layout.step.stop):
-        same &= (rows[:, at] & 0x80) == (data[at] & 0x80)
+    for byte in range(layout.step.start, layout.step.stop):
+        same &= (rows[:, byte] & 0x80) == (data[byte] & 0x80)
     return same
 
 

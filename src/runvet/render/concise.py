@@ -18,4 +18,4 @@ def render(report: Report, terminal: Terminal | None = None, *, verbose: bool = 
         lines.append(f"{t.plain(place)}: {t.paint(f.severity, f.severity)} {f.rule} {f.name}: {t.plain(f.message)}{since}")
     coverage = f"{report.checks.ran} of {report.checks.of} checks ran"
     lines.append(f"{t.plain(report.path)}: {t.paint(report.verdict, report.verdict)}: {coverage}")
-    return "\n".join(line.replace("\n", " ") for line in lines) + "\n"
+    return t.fit("\n".join(line.replace("\n", " ") for line in lines) + "\n")

@@ -46,11 +46,12 @@ class Terminal:
         ) or [lead.rstrip()]
 
     def plain(self, text: str) -> str:
-        """The text without control characters, and in ASCII where the stream can hold no more."""
-        clean = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
-        if self.unicode:
-            return clean
-        return clean.translate(ASCII).encode("ascii", "replace").decode()
+        """The text without control characters, which could command the terminal."""
+        return self.fit("".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text))
+
+    def fit(self, text: str) -> str:
+        """The text as it is, or in ASCII where the stream can hold no more."""
+        return text if self.unicode else text.translate(ASCII).encode("ascii", "replace").decode()
 
     def marks(self, start: float, end: float, width: int) -> str:
         """A row that marks the part from `start` to `end` (shares of the width, 0 to 1) under a drawing."""

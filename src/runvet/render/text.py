@@ -37,7 +37,7 @@ def render(report: Report, terminal: Terminal | None = None, *, verbose: bool = 
     lines += _problems(report, t)
     if verbose:
         lines += _files(report, run, t)
-    return "\n".join(lines).rstrip() + "\n"
+    return t.fit("\n".join(lines).rstrip() + "\n")
 
 
 def _head(report: Report, t: Terminal) -> Iterator[str]:
@@ -101,12 +101,22 @@ def _stage(stage: StageSummary, t: Terminal, *, alone: bool) -> Iterator[str]:
     yield label + t.plain("    ".join(p for p in (where, curve) if p))[: t.width]
     spark = t.spark(stage.sparkline, 32)
     if spark:
-        means = "  ".join(short(w.mean) for w in stage.windows[:8])
-        length = short(stage.windows[0].end - stage.windows[0].start) if stage.windows else ""
-        told = f"   {means}  mean per {length} {steps.axis}s" if means else ""
-        yield ("    " + spark + told)[: t.width]
+        told = _means(stage, t.width - 4 - len(spark) - 3)
+        yield "    " + spark + (f"   {told}" if told else "")
     if stage.speed:
         yield "    " + _speed(stage)[: t.width - 4]
+
+
+def _means(stage: StageSummary, room: int) -> str:
+    """The means of the windows, as many of the last ones as there is room for."""
+    if not stage.windows:
+        return ""
+    label = f"mean per {short(stage.windows[0].end - stage.windows[0].start)} {stage.steps.axis}s"
+    for first in range(len(stage.windows)):
+        text = ("… " if first else "") + "  ".join(short(w.mean) for w in stage.windows[first:]) + "  " + label
+        if len(text) <= room:
+            return text
+    return ""
 
 
 def _speed(stage: StageSummary) -> str:

@@ -12,6 +12,7 @@ from runvet.run import FloatArray, IntArray
 from runvet.statistics.basics import MAD_TO_SIGMA, finite_points, finite_values
 from runvet.statistics.rank import correlation
 
+SHORTEST_S = 1e-9  # no clock tells less
 PAUSE = 20.0  # times the median seconds per step ...
 PAUSE_S = 60.0  # ... and longer than this many seconds
 STOP = 100.0  # times the median ...
@@ -54,7 +55,7 @@ def _intervals(time: npt.ArrayLike, step: npt.ArrayLike) -> tuple[FloatArray, Fl
         keep = np.concatenate([[True], (t[1:] != t[:-1]) | (s[1:] < s[:-1])])
         t, s, index = t[keep], s[keep], index[keep]
     seconds, steps = np.diff(t), np.diff(s)
-    good = (seconds > 0.0) & (steps > 0.0)
+    good = (seconds > SHORTEST_S) & (steps > 0.0)
     return seconds[good], steps[good], s[1:][good], index[1:][good]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runvet.run import Direction, FloatArray
-from runvet.statistics.basics import MEDIAN_SE, finite_points, finite_values, lower_is_better, usable
+from runvet.statistics.basics import MEDIAN_SE, MOST_POINTS, finite_points, finite_values, lower_is_better, usable
 from runvet.statistics.binning import bins
 from runvet.statistics.noise import noise
 from runvet.statistics.rank import kendall
@@ -122,10 +122,11 @@ def rounded(values: FloatArray, digits: int = DIGITS) -> FloatArray:
 def bit_constant(values: npt.ArrayLike, minimum: int = 5) -> Constant | None:
     """The longest run of neighbours equal to 6 significant digits, None when shorter than `minimum`.
 
-    Only finite values count. A metric at its bound (0, 1, 100) may well be constant: the caller decides.
+    Only finite values count, and the last four million points. A metric at its bound (0, 1, 100) may well be constant: the caller decides.
     """
     raw = np.asarray(values, np.float64).ravel()
-    index = np.flatnonzero(usable(raw))
+    before = max(0, len(raw) - MOST_POINTS)
+    index = np.flatnonzero(usable(raw[before:])) + before
     if len(index) < max(minimum, 1):
         return None
     keys = rounded(raw[index])

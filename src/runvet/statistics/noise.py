@@ -26,7 +26,7 @@ def noise(values: npt.ArrayLike, *, block: bool = False) -> float:
     of that and of the noise that explains how medians of blocks scatter around a local parabola, so that
     1.2533 * noise / sqrt(n) is an honest standard error for the median of n neighbours.
     """
-    a = sample(finite_values(values))
+    a = finite_values(sample(np.asarray(values, np.float64).ravel()))
     if len(a) < 3:
         return float("nan")
     sigma = difference_noise(a)

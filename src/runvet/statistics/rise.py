@@ -12,7 +12,7 @@ import numpy.typing as npt
 from runvet.run import Direction, FloatArray, IntArray
 from runvet.statistics.basics import finite_points, log_domain, lower_is_better
 from runvet.statistics.binning import FEWEST, SMALLEST, Bins, bins
-from runvet.statistics.rank import Z95, Slope, kendall, theil_sen
+from runvet.statistics.rank import Z95, Kendall, Slope, kendall, theil_sen
 
 WARMUP_POINTS = (
     20  # the start that is skipped has at least as many points, but never more than an eighth, and 40 points remain
@@ -151,21 +151,33 @@ def rising(
     if size <= SHARE * all_gained or relative <= RELATIVE_WARNING:
         return None
     trend = kendall(b[best:])
-    p = trend.p / 2.0
-    if not (trend.tau >= TAU and p < P):
+    if not (trend.tau >= TAU and trend.p / 2.0 < P):
         return None
     earned = gained if gained > 0.0 and curve.positive else max(all_gained, 0.0)
     back = size / earned if earned > 0.0 else math.inf
     enough = back > GIVEN_BACK or (curve.log and relative > FACTOR_CRITICAL - 1.0)
     critical = errors > SE_CRITICAL and not relative <= RELATIVE_CRITICAL and enough
-    sign = -1.0 if direction == "up" else 1.0
-    shown = sign * (np.exp(b[best:]) if curve.log else b[best:])
+    return _describe(curve, made, best, direction, critical, errors, back, trend)
+
+
+def _describe(
+    curve: Curve,
+    made: Bins,
+    best: int,
+    direction: Direction,
+    critical: bool,
+    errors: float,
+    back: float,
+    trend: Kendall,
+) -> Rise:
+    """The rise from the bin `best` on, in the curve's own unit."""
+    b = made.value
     floor, start, at = float(b[best]), int(made.start[best]), float(made.x[best])
     early = curve.lowest_of_warmup() if best == 0 else None
     if early is not None and early[0] < floor:
         floor, start, at = early
-        size, relative = float(b[-1]) - floor, curve.relative(float(b[-1]), floor)
     low, high = curve.outside(floor, direction), curve.outside(float(b[-1]), direction)
+    shown = np.array([curve.outside(float(v), direction) for v in b[best:]])
     return Rise(
         level="critical" if critical else "warning",
         start=int(curve.index[start]),
@@ -175,11 +187,11 @@ def rising(
         last=high,
         size=abs(high - low),
         size_in_se=errors,
-        relative=relative,
+        relative=curve.relative(float(b[-1]), floor),
         given_back=back,
         tau=trend.tau,
-        p=p,
-        tail=tail,
+        p=trend.p / 2.0,
+        tail=len(b) - best,
         bins=len(b),
         slope=theil_sen(made.x[best:], shown),
         log=curve.log,

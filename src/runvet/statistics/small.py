@@ -22,7 +22,7 @@ SIGMAS_FEW, FEW = 6.0, 8  # ... and with this many points or fewer
 VERY_FEW = 5
 TAU, P = 0.6, 0.005
 APART_P, APART_MARGIN = 0.0025, 0.25  # the first points all better than all others, which are worse by a quarter
-FACTOR_OF_FOUR = 2.0  # four points only tell when the last is twice the best
+FACTOR_OF_FOUR = 2.0  # four points only tell when the last is twice the best and 1.5 times the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def overfit_small(values: npt.ArrayLike, *, direction: Direction = "down") -> Ov
     The best value lies in the first half, the last one and the median of the last three are worse by 5 % (a
     quarter of the gain unless all values are positive) and by 5 times the noise, and three of the last four
     changes were for the worse. Eight points or fewer must get worse at every step after the best, by 6 times the
-    noise in all, and four, all positive, must end at twice the best.
+    noise in all, and four, all positive, must end at twice the best and half as high again as the first.
     """
     series = _small(values, direction)
     if series is None:
@@ -131,7 +131,7 @@ def overfit_small(values: npt.ArrayLike, *, direction: Direction = "down") -> Ov
         recent = float(np.median(v[-3:]) - v[best])
         clear = int((steps[-4:] > 0).sum()) >= 3 and recent > SIGMAS * sigma
         clear = clear and _enough(recent, float(v[best]), positive, gain)
-    far = positive and size > (FACTOR_OF_FOUR - 1.0) * abs(float(v[best]))
+    far = positive and size > (FACTOR_OF_FOUR - 1.0) * abs(float(v[best])) and v[-1] - v[0] > 0.5 * abs(float(v[0]))
     if not clear or (n == FEWEST and not far):
         return None
     relative = size / abs(float(v[best])) if positive else math.nan

@@ -89,6 +89,13 @@ class Echo:
 
     def __init__(self) -> None:
         self._stack: list[tuple[int, str]] = []
+        self._lines = self._words = 0
+        self._keys: set[str] = set()
+
+    @property
+    def within(self) -> bool:
+        """Whether the line just taken stands in a banner: several such lines in a row, some with words as values."""
+        return self._lines > 3 and self._words > 1
 
     def take(self, text: str) -> tuple[str, Plain] | None:
         """The setting of one line, or None. A line `KEY:` without a value opens a group."""
@@ -98,6 +105,9 @@ class Echo:
         if match is None:
             if text[:1] not in " \t|":
                 self._stack.clear()
+            if text.lstrip()[:1] not in {"-", "]", "}"}:
+                self._lines = self._words = 0
+                self._keys.clear()
             return None
         depth = len(match["in"].expandtabs(4)) + 2 * match["in"].count("|-")
         key = match["key"].strip()
@@ -105,6 +115,12 @@ class Echo:
             self._stack.pop()
         value = match["value"] or match["tab"]
         path = ".".join([*(k for _, k in self._stack), key])
+        if path in self._keys or len(self._keys) > 20_000:
+            self._keys.clear()
+            self._lines = self._words = 0
+        self._keys.add(path)
+        self._lines += 1
+        self._words += value is None or not (value[0].isdigit() or value[1:2].isdigit() or value[:3].lower() in {"nan", "inf", "-in"})
         if value is None:
             if text.rstrip().endswith(":") and len(self._stack) < 12 and " " not in key:
                 self._stack.append((depth, key))

@@ -10,7 +10,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     for kind, pattern in (
         ("killed", rf"^\s*(?:\S{{0,60}}:? (?:line \d+: )?)?\s*(?:\d+ )?(?:killed|terminated|aborted)\b\s*(?:\(core dumped\))?\s*$|oom[-_ ]kill|segmentation fault|\bsigkill\b|\bsigterm\b|\bsigsegv\b|signal 9\b|\*\*\* job{_ANY}cancelled|cancelled at \d{{4}}|due to (?:time limit|preemption)|core dumped|exit(?:ed)?{_ANY}(?:code|status):? -(?:9|15|11)\b|^\s*killed\b|bus error"),
         ("out-of-memory", r"out of memory|outofmemoryerror|error_out_of_memory|resource_exhausted|cublas_status_alloc_failed"),
-        ("start", r"^nohup: ignoring input|(?<!\w)namespace\(|^\W{3,}\s?(?:options|arguments|args|config(?:uration)?|hyper-?parameters)\s?\W{3,}$|distributed init|command[- ]line arg|^\s*environment info|system environment:|wandb: (?:tracking run|syncing run)|rank of current process|:::mlp\S* .{0,120}run_start|^\s*>? ?training environment:"),
+        ("start", r"^nohup: ignoring input|(?<!\w)namespace\(|^\W{3,}\s?(?:options|arguments|args|config(?:uration)?|hyper-?parameters)\s?\W{3,}$|distributed init|command[- ]line arg|^\s*environment info|system environment:|wandb: (?:tracking run|syncing run)|rank of current process|:::mlp\S* .{0,120}run_start|^\s*>? ?training environment:|^\W{0,20}running training \*"),
         ("resume", rf"\bresum(?:e|ed|ing)\b{_ANY}(?:checkpoint|ckpt|epoch|step|iter|from|train|state|\.pt|weights)|\brestor(?:ed|ing)\b{_ANY}(?:checkpoint|ckpt|model|weights|state|from)|load(?:ed|ing) (?:the |last |latest )?(?:checkpoint|ckpt|training state|optimizer)|continu(?:e|ing){_ANY}(?:training|checkpoint)|恢复训练|加载检查点|继续训练"),
         ("weights-loaded", r"\b(?:loaded|loading|initiali[sz]ed|restored|matched|transferred|copied)\b[^\d\n]{0,40}\b\d+(?:\s*/\s*\d+)?\s+(?:\w+\s+){0,2}(?:tensors?|param(?:eter)?s?|weights|keys|layers|items|modules|variables|entries)\b|all keys matched successfully"),
         ("weights-missing", r"missing[ _]?keys?|unexpected[ _]?keys?|newly initiali[sz]ed|not initiali[sz]ed from|were not used when|size mismatch for|incompatible ?keys"),
@@ -20,7 +20,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("loss-scale", r"(?:overflow|reduc|increas|skipp|lower|decreas)[^\n]{0,100}(?:loss|grad)[ _]?scale|loss[ _]scale[^\n]{0,40}(?:overflow|reduc|increas|skip|lower|decreas|to:? \d)|gradient overflow|overflow detected"),
         ("tracker-dropped", r"less than the current step|steps must be monotonically|must be logged in increasing|out of order[^\n]{0,40}step|dropp\w+[^\n]{0,60}(?:history|log|metric|summary)"),
         ("checkpoint-saved", rf"\bsav(?:ed|ing|e)\b{_ANY}(?:checkpoint|model|ckpt|weights|state|\.pth?\b|\.ckpt|\.h5|safetensors)|(?:checkpoint|model|weights|ckpt)\b{_ANY}\b(?:was |is |successfully )?saved|saved checkpoint|保存模型|模型已保存|保存检查点"),
-        ("best", r"(?<![a-z])best(?![a-z])[^\n]{0,80}(?:model|dice|loss|acc|score|valid|epoch|map|iou|so far|metric|result|ppl|psnr|reward|f1|bleu|checkpoint)"),
+        ("best", r"(?<![a-z'\"/])best(?![a-z@'\"])[^\n]{0,80}(?:model|dice|loss|acc|score|valid|epoch|map|iou|so far|metric|result|ppl|psnr|reward|f1|bleu|checkpoint)"),
         ("finished", r"(?:^|[^\w])(?:training|train|optimization|run|experiment) (?:is |was |has )?(?:now )?(?:complete|completed|finished|done|ended|over)\b|(?:finished|completed|done with|end of) training\b|^\W*(?:total )?training time|训练完成|训练结束|训练完毕|学習完了|학습 완료|huấn luyện hoàn|entrenamiento completado|training terminé|обучение завершено"),
     )
 )  # fmt: skip
@@ -34,7 +34,7 @@ _NOT = {
     "checkpoint-saved": re.compile(
         r"(?i)will be saved|will save|save_|_save|saved model config|config saved|sav(?:e|ing)[^\n]{0,20}(?:freq|every|interval)|not sav|fail"
     ),
-    "out-of-memory": re.compile(r"(?i)to avoid|avoid out of|if you (?:run|get|see)"),
+    "out-of-memory": re.compile(r"(?i)(?:to )?avoid (?:running )?(?:out of|oom)|if you (?:run|get|see)"),
     "start": re.compile(r"(?i)tensorboard"),
     "finished": re.compile(r"(?i)not finished|epoch|estimated|remaining"),
 }

@@ -11,12 +11,13 @@ from runvet.readers._text.names import Name, name_of
 
 _TAG = re.compile(r"^\s{0,8}\[\s?(?P<t>[A-Za-z][^\[\]]{0,60})\]\s{0,3}(?!\s*$)")
 _SUMMARY = re.compile(r"^\s{0,8}\*\s{1,3}\S")
-_BEST = re.compile(r"(?i)(?<![a-z])best(?![a-z])")
+_BEST = re.compile(r"(?i)(?<![a-z/])best(?![a-z@])")
 _LETTER = frozenset("s i n k t".split())
 _KEEP_TAG = re.compile(r"(?i)debug|range|eval|val|test|best|final|summar|sampl|profil|monitor|diag")
 _AVERAGE = re.compile(
     r"(?i)\b(?:averaged? stats|average[ds]?|mean|summary|final|overall|total|results?|epoch summary)\b"
 )
+_NO_RANGE = re.compile(r"(?i)beta|mom|lr|learning|size|shape|kernel|stride|pad")
 _ORDINAL_BEFORE = re.compile(r"第\s{0,2}$")
 
 
@@ -45,6 +46,7 @@ class Plan:
     percent: int = -1
     phase: str = ""
     ranges: bool = False
+    within: bool = False  # the line counts batches within an epoch
     spans: tuple[int, ...] = ()  # first numbers of the ranges
     best: bool = False
     heading: bool = False
@@ -76,7 +78,7 @@ def compile_plan(masked: str) -> Plan:
     raw = _fill(plan, gaps, found, names)
     own = raw[0][1].text.lower() if raw else ""
     plan.best = bool(_BEST.search(gaps[0][:200])) and not (plan.placed and "best" in own)
-    spans = [a for a, n in zip(found, names, strict=True) if a.kind == "pair" and a.text[0] == "[" and n.strong]
+    spans = [a for a, n in zip(found, names, strict=True) if a.kind == "pair" and a.text[0] == "[" and n.strong and not _NO_RANGE.search(n.text)]
     plan.ranges = bool(spans) and len(found) > 1
     plan.spans = tuple(a.first for a in spans)
     _name_slots(plan, raw, gaps, body, tag)
@@ -104,10 +106,11 @@ def _fill(plan: Plan, gaps: list[str], found: list[Atom], names: list[Name]) -> 
         if plan.step < 0 and _bare_count(atom, name, found, gaps, index):
             plan.step, plan.rank = atom.first, 0
             break
-        counted = atom.kind == "fraction" and set(words.tokens(name.text)) <= words.COUNTED
+        counted = atom.kind == "fraction" and words.is_phase(name.text)
+        aside = index > 0 and gaps[index].rstrip().endswith("(")
         if not name.text or counted:
-            if atom.kind == "fraction" and plan.step < 0 and (counted or _free(gaps[index])):
-                plan.step, plan.steps, plan.rank = atom.first, atom.first + 1, 0
+            if atom.kind == "fraction" and plan.step < 0 and not aside and (counted or _free(gaps[index])):
+                plan.step, plan.steps, plan.rank, plan.within = atom.first, atom.first + 1, 0, True
             elif atom.kind == "percent" and index == 0 and plan.percent < 0 and _free(gaps[0]):
                 plan.percent = atom.first
             elif (
@@ -123,7 +126,8 @@ def _fill(plan: Plan, gaps: list[str], found: list[Atom], names: list[Name]) -> 
         rest.append((atom, name, index))
     if plan.rank == -1:
         plan.rank = 1
-        if not rest or rest[0][1].strong or not words.is_metric(rest[0][1].text):
+        lone = len(found) == 2 and len(gaps[1].split()) == 1 and not gaps[2].strip()  # `12 name 3.4`
+        if not rest or rest[0][1].strong or not (lone or words.is_metric(rest[0][1].text)):
             plan.step = -1
     return rest
 
@@ -170,6 +174,7 @@ def _take_position(plan: Plan, atom: Atom, name: Name, gap: str, after: str, ind
             plan.epoch = atom.first
             plan.epochs = atom.first + 1 if atom.kind == "fraction" else -1
         return True
+    plan.within = plan.within or rank <= 1
     if rank > plan.rank or plan.step < 0:
         if plan.step >= 0 and plan.steps >= 0 and plan.steps == plan.step + 1:
             plan.planned += (("epoch-length", plan.steps),)
@@ -226,6 +231,8 @@ def _slot(atom: Atom, name: Name, full: str, plan: Plan) -> Slot | None:
     if not name.strong and not (metric or plan.placed):
         return None
     real = not name.strong and not metric
+    if words.tokens(name.text)[-1:] == ["seed"]:
+        return None
     second = ""
     if name.part and atom.kind != "mean":
         full = f"{full} {name.part}" if name.part.startswith("(") else full + name.part

@@ -41,10 +41,12 @@ class TextLog:
         self._section = ""  # the phase that indented lines inherit
         self._metrics: set[str] = set()  # names that say what they are: single values of them are points
         self._said: dict[str, float] = {}
+        self._within: set[str] = set()  # names of metrics on lines that count batches
         self._settings = 0
+        self._placed: set[str] = set()  # names of metrics on lines that say where they stand
         self._former = ""  # the last line that gave points, to see repeats
         self._crashed = self._started = False
-        self._marked = 0
+        self._warned: float | None = None
         self._bar: _Drawn | None = None
         self._length: tuple[float, int] | None = None
 
@@ -52,7 +54,8 @@ class TextLog:
         """Read one state."""
         text = state.text
         if not state.complete and not self._whole(text):
-            self._sink.problem("the last line is not finished and was left out", line=state.line)
+            if any(c.isdigit() for c in text):
+                self._sink.problem("the last line is not finished and was left out", line=state.line)
             return
         bar = read_bar(text) if "/" in text or "it [" in text else None
         cut = text.find("Traceback (most recent call last)")
@@ -97,9 +100,14 @@ class TextLog:
             self._section = self._section if plan.indented else plan.phase
         elif len(prefix.text) < 80:
             self._section = words.phase(prefix.text) or (self._section if plan.indented else "")
+        item = self._echo.take(prefix.text) if len(plan.slots) < 2 else None
+        if item is not None and (self._echo.within or not (self._tracker.seen or plan.placed)):
+            self._keep([item], line)
+            if self._echo.within:
+                return
         if plan.events:
             self._tell(plan, prefix, line)
-        body = config.call_body(prefix.text) if not plan.placed and "(" in prefix.text else None
+        body = config.call_body(prefix.text) if "(" in prefix.text else None
         if body is not None:
             self._close_bar()
             self._keep(config.pairs(body), line)
@@ -108,8 +116,8 @@ class TextLog:
             self._columns.header(prefix.text)
         if nums and self._columns.headers and (len(plan.slots) < 2) and self._tabled(prefix, line):
             return
-        if not self._tracker.seen and not plan.placed:
-            self._configured(prefix.text, line)
+        if not self._tracker.seen and not plan.placed and prefix.text[:1] == "{" and prefix.text.rstrip()[-1:] == "}":
+            self._keep(config.pairs(prefix.text.strip()[1:-1], ":"), line)
         for kind, index in plan.planned:
             self._say(kind, number(nums[index]), line)
         if prefix.level in {"warning", "error"} or (plan.slots and text == self._former and plan.placed):
@@ -139,25 +147,35 @@ class TextLog:
             if not plan.best:
                 self._unplaced(plan, row)
             return
+        if not values and plan.events:
+            return
         row.place = self._place(plan, nums, side, line)
+        if plan.within:
+            self._within.update(values if len(self._within) < 4_000 else ())
+        elif not self._within.isdisjoint(values):  # the summary of an epoch, not one more point of the same curve
+            row.values = values = {f"epoch/{n}" if n in self._within else n: v for n, v in values.items()}
         heading = not plan.slots
         if not heading or self._leads(plan, nums, prefix.text):
             self._tracker.move(row.place, trained=not side and not heading)
+        self._placed.update(values if len(self._placed) < 4_000 else ())
         if values and not (plan.best and not any("best" in n.lower() for n in values)):
             self._points.add(row)
 
     @staticmethod
     def _leads(plan: Plan, nums: list[str], text: str) -> bool:
         """Whether a line without metrics is the heading of what follows: short, and its position comes first."""
-        index = min(i for i in (plan.epoch, plan.step, plan.percent) if i >= 0)
-        return index <= 1 and len(text) < 160 and len(nums) < 8 and not plan.events
+        return len(text) < 160 and len(nums) < 14 and len(text.split()) < 14 and not plan.events
 
     def _unplaced(self, plan: Plan, row: Row) -> None:
         established = self._tracker.seen >= 2 or (self._points.count > 0 and self._tracker.seen > 0)
         metrics = {s.name: s.metric for s in plan.slots}
+        best = any("best" in n.lower() for n in row.values)
+        several = len(row.values) > 1 and any(n not in self._placed for n in row.values)
         for name, value in row.values.items():
             if "best" in name.lower():
                 continue
+            if several and name in self._placed:
+                name = f"val/{name}" if best else f"epoch/{name}"  # a summary, not one more point of the same curve
             metric = metrics.get(name, words.is_metric(name))
             if metric:
                 self._metrics.add(name)
@@ -266,6 +284,8 @@ class TextLog:
         for kind in plan.events:
             if kind == events.START:
                 self._begin(line, prefix.text)
+            if kind == "finished" and self._crashed:
+                continue
             if kind == "work-dir":
                 for path in events.directories(prefix.text):
                     self._sink.event(kind, prefix.text, line=line, value=path)
@@ -295,15 +315,6 @@ class TextLog:
             if self._settings < config.SETTINGS:
                 self._settings += 1
                 self._sink.setting(key, value, line=line)
-
-    def _configured(self, text: str, line: int) -> None:
-        """Before training begins, lines `key: value` are configuration."""
-        if text[:1] == "{" and ":" in text and text.rstrip().endswith("}"):
-            self._keep(config.pairs(text.strip()[1:-1], ":"), line)
-            return
-        item = self._echo.take(text)
-        if item is not None:
-            self._keep([item], line)
 
     # -- tracebacks --------------------------------------------------------------------------------------------------
 
@@ -355,6 +366,8 @@ class TextLog:
 
     def _bar_values(self, bar: Bar, line: int) -> tuple[str, dict[str, float], Place, bool]:
         """The phase, values and place of a drawing, and whether each count of the bar is a point of its own."""
+        if self._columns.header(bar.desc):
+            return "", {}, self._tracker.place, False
         plan, nums, _ = self._shapes.plan(bar.desc, "")
         tail, found, _ = self._shapes.plan(bar.tail, "")
         values = self._values(tail, found)
@@ -496,5 +509,7 @@ class TextLog:
 
     def _whole(self, text: str) -> bool:
         """Whether an unfinished last line has the shape of an earlier one, so that nothing of it is missing."""
+        if read_bar(text) is not None:
+            return True
         plan, nums, known = self._shapes.plan(self._prefixes.take(text).text, "")
         return known and not (nums and text.rstrip().endswith(nums[-1]) and "." not in nums[-1] and bool(plan.slots))

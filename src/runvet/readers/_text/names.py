@@ -21,6 +21,7 @@ _OPEN = " \t'\"[({<~≈$>"
 _PAREN = re.compile(r"\s?(?:\([^()]{1,24}\)|\[[^\[\]]{1,40}\])$")
 _CUT = re.compile(r"[,;|{}()\[\]<>\"'`\t!?*]|\s{2,}|\s[-–—]{1,3}\s|\s/\s|\.\s|-{2,}|:\s{1,3}|=\s?|→|\\n")
 _COMPACT = re.compile(r".*\s(?=[^\s:=]{1,80}$)", re.S)
+_LEADING = re.compile(r"^\d[\d.]{0,12}[A-Za-z]{0,6}\s")
 _EDGE = " \t-–—>=+#*.:/\\'\"•·►✓✔~&@"
 
 
@@ -42,6 +43,7 @@ def name_of(gap: str, first: bool) -> Name:
             gap = gap[unit.end() :]
     left = gap.rstrip(_OPEN)
     strong = _STRONG.search(left)
+    item = ""  # the colon of a string in a printed tuple: there it belongs to the name
     tight = bool(strong) and not gap[-1:].isspace() and strong is not None and not strong[0][:1].isspace()
     if strong:
         left = left[: strong.start()].rstrip()
@@ -51,13 +53,13 @@ def name_of(gap: str, first: bool) -> Name:
     else:
         quoted = _TUPLE.search(gap)
         if quoted and (inner := gap[: quoted.start()].rstrip()).endswith((":", "=")):
-            left, strong = inner.rstrip(":= "), _STRONG.search(inner)
+            left, strong, item = inner.rstrip(":= "), _STRONG.search(inner), inner[-1]
     part = ""
     bracket = _PAREN.search(left)
     if bracket and bracket.start() and left[bracket.start() - 1] not in ",;|:":
         part, left = bracket[0], left[: bracket.start()]
     pieces = _CUT.split(left)
-    text = pieces[-1].strip(_EDGE)
+    text = _LEADING.sub("", pieces[-1].strip(_EDGE))
     if strong is None:
         text = _after_stop(text)
     elif tight and " " in text:
@@ -67,7 +69,7 @@ def name_of(gap: str, first: bool) -> Name:
         label = pieces[-2].strip(_EDGE)
     if not any(c.isalpha() for c in text):
         return Name("", strong is not None)
-    return Name(text[:_LONGEST], strong is not None, part.strip(), label if any(c.isalpha() for c in label) else "")
+    return Name(text[:_LONGEST] + item, strong is not None, part.strip(), label if any(c.isalpha() for c in label) else "")
 
 
 def _after_stop(text: str) -> str:

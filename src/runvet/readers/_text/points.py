@@ -45,6 +45,7 @@ class Points:
     _last: dict[str, tuple[Place, float]] = field(default_factory=dict)
     _others: deque[Row] = field(default_factory=deque)
     _told: bool = False
+    _free: set[str] = field(default_factory=set)  # names that proved to be metrics in this process, without any position
 
     def add(self, row: Row) -> None:
         """Take a row that says where it stands."""
@@ -90,7 +91,7 @@ class Points:
 
     def maybe(self, name: str, value: float, row: Row, *, metric: bool, established: bool) -> None:
         """Take a value of a line without a position: a point once the name comes again and is no constant of a banner."""
-        if name in self._names and established and name not in self._waiting:
+        if name not in self._waiting and (name in self._free or (established and name in self._names)):
             self._write(Row({name: value}, row.place, row.time, row.line))
             return
         former = self._waiting.get(name)
@@ -104,6 +105,7 @@ class Points:
             if former.established == established or metric:
                 self._write(Row({name: former.value}, former.row.place, former.row.time, former.row.line))
             self._write(Row({name: value}, row.place, row.time, row.line))
+            self._free.add(name)
         elif established and not former.established:
             self._waiting[name] = _Waiting(value, row, established)
 
@@ -111,6 +113,7 @@ class Points:
         """A process ended: single values that stood after training began are points, those of banners are none."""
         self.flush(metric_names)
         self.count = 0
+        self._free.clear()
 
     def flush(self, metric_names: frozenset[str] = frozenset()) -> None:
         """Write out what waits, at the end of a process or of the file."""

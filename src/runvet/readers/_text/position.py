@@ -33,7 +33,9 @@ class Tracker:
         self.place = Place()
         self.seen = 0  # different positions since the process started
         self.base: float | None = None
-        self._counts: dict[str, _Count] = {}
+        self._counts: dict[tuple[bool, bool], _Count] = {}
+        self._latest: _Count | None = None
+        self._length: float | None = None  # steps in an epoch, where some line says it
         self._trained = False
 
     def restart(self) -> None:
@@ -53,11 +55,12 @@ class Tracker:
             self.base = min(self.base if self.base is not None else 1.0, epoch, 1.0)
         if side:
             return self._aside(epoch, step)
+        own = epoch is not None
         known = epoch if epoch is not None else self.place.epoch
         if step is None:
             step = self.place.step if epoch == self.place.epoch else None
         elif not final:
-            step = self._global(known, step, length)
+            step = self._global(known, step, length, own=own)
         return Place(step, known)
 
     def _aside(self, epoch: float | None, step: float | None) -> Place:
@@ -67,8 +70,10 @@ class Tracker:
             return Place(self.place.step if same else None, epoch if epoch is not None else self.place.epoch)
         return Place(step, epoch)
 
-    def _global(self, epoch: float | None, step: float, length: float | None) -> float:
-        count = self._counts.setdefault("", _Count())
+    def _global(self, epoch: float | None, step: float, length: float | None, *, own: bool) -> float:
+        count = self._counts.setdefault((own, length is not None), _Count())
+        self._latest = count
+        self._length = length or self._length
         if epoch is None:
             count.step = step
             return step
@@ -83,7 +88,7 @@ class Tracker:
         count.epoch, count.step, count.highest = epoch, step, max(count.highest, step)
         if count.local is False:
             return step
-        size = length or count.length
+        size = length or self._length or count.length
         return (
             (epoch - (self.base or 0.0)) * size + step
             if size and (count.local or length) and not self._beyond(step, length, count)
@@ -97,8 +102,7 @@ class Tracker:
 
     def local(self) -> bool | None:
         """Whether the training counter starts anew in each epoch; None where that has not shown yet."""
-        count = self._counts.get("")
-        return None if count is None else count.local
+        return None if self._latest is None else self._latest.local
 
     def move(self, place: Place, *, trained: bool) -> None:
         """Lines without a position stand at this place from now on."""

@@ -20,6 +20,7 @@ _SHORT = re.compile(
 _GLOG = re.compile(
     r"(?P<l>[IWEFD])(?P<mo>\d\d)(?P<d>\d\d) (?P<h>\d\d):(?P<mi>\d\d):(?P<s>\d\d)\.(?P<f>\d{1,9})\s{1,8}\d{1,10} [^\s\]]{1,200}\]"
 )
+_UNIX = re.compile(r"(?:(?:\w{1,40}:){0,3}:::MLL?P?\S{0,20} (?:[a-z]{2,5} )?(?:\w{1,40} )?)?[\[(]?(?P<u>\d{10}\.\d{1,9})[\])]?(?: \((?:[^()\n]|\(\))[^()\n]{0,300}\))?(?=\s)")
 _CLOCK = re.compile(
     r"[\[(<]?(?P<h>[012]\d):(?P<mi>[0-5]\d):(?P<s>[0-5]\d)(?:[.,](?P<f>\d{1,9}))?(?=[\]\s)>])(?!\s{0,2}(?:<|elapsed))"
 )
@@ -108,6 +109,11 @@ class Prefixes:
         if skipped > 8 or not body:
             return -1
         head = body[:2]
+        if body[0] in "1[(:" or ":::" in body[:60]:
+            unix = _UNIX.match(body)
+            if unix:
+                found.time = float(unix["u"])
+                return skipped + unix.end()
         if body[0].isdigit() or (body[0] in "[(<" and head[-1:].isdigit()):
             match = _FULL.match(body) or _SHORT.match(body) or _CLOCK.match(body)
         elif body[0] in "IWEFD" and head[-1:].isdigit():

@@ -88,7 +88,8 @@ class Columns:
         ):
             return False
         known = sum(words.is_metric(c) for c in cells) + sum(words.position(c) is not None for c in cells)
-        if known < 2:
+        leads = words.position(cells[0]) is not None and len(cells) > 3
+        if known < 2 and not leads:
             return False
         self.headers[len(cells)] = [c.rstrip(":") for c in cells]
         if len(self.headers) > 20:
@@ -97,10 +98,10 @@ class Columns:
 
     def row(self, text: str) -> tuple[dict[str, float], dict[str, str]] | None:
         """Values and texts of a row under a known header: by column, or None when it fits none."""
-        cells = [c for c in _COLUMNS.split(text.strip().strip("|").strip()) if c]
+        cells = [c for c in _COLUMNS.split(text.strip().strip("|:").strip()) if c]
         names = self.headers.get(len(cells))
         if names is None:
-            cells = text.strip().strip("|").split()
+            cells = text.strip().strip("|:").split()
             names = self.headers.get(len(cells))
         if names is None:
             return None

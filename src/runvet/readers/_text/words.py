@@ -28,8 +28,8 @@ _METRIC = re.compile(
     r"(?i)loss|accura|perplex|損失|损失|准确|精度|误差|奖励|точност|потер|正解率|정확도|손실"
     r"|(?<![a-z])(?:acc|err|errors?|mse|mae|rmse|mape|smape|ppl|bleu|sacrebleu|rouge|dice|m?iou|jaccard|map|ap|ar|auc|auroc|f1|precision|recall"
     r"|rewards?|returns?|score|scores|kl|elbo|entropy|psnr|ssim|lpips|fid|kid|wer|cer|bpc|bpb|bpd|lr|learning rate|grad norm|gradnorm|gnorm|ndcg|mrr"
-    r"|hit|hits|r2|nll|ce|bce|mfu|success|acc1|acc5|top1|top5|cost|objective|energy|dis|gen|recon|reconstruction|ade|fde|epe|pixacc|metric|metrics"
-    r"|hella|val|train|trl|tel|valid|fps|throughput|speed|mAP@|acc@)(?:s|es)?\d{0,3}(?![a-z])|mAP"
+    r"|hit|hits|r2|nll|ce|bce|mfu|success|acc1|acc5|top1|top5|cost|objective|energy|recon|reconstruction|ade|fde|epe|pixacc|metric|metrics"
+    r"|fps|throughput|speed|mAP@|acc@)(?:s|es)?\d{0,3}(?![a-z])|mAP"
 )
 NEUTRAL = re.compile(
     r"(?i)(?<![a-z])(?:lr|learning.?rate|time|mem|memory|speed|throughput|fps|data|wps|ups|wpb|gpu|grad.?norm|gnorm|num updates|batch time|data time|loss.?scale|momentum|wall|steps?|epoch|it)(?![a-z])"
@@ -74,6 +74,11 @@ def is_metric(name: str) -> bool:
     return _METRIC.search(name.replace("_", " ")) is not None
 
 
+def is_phase(name: str) -> bool:
+    """Whether a name is nothing but a phase: `train`, `val`."""
+    return bool(found := tokens(name)) and set(found) <= COUNTED
+
+
 def phase(text: str) -> str:
     """'val', 'test', 'train' or '' for the words of a heading or a name."""
     text = text.replace("_", " ")
@@ -103,7 +108,7 @@ def position(name: str) -> tuple[str, int] | None:
     ):
         return "epoch", 0
     if last in _STEP and all(w in _PLAIN or w in _GLOBAL or w in _STEP or w == "micro" for w in others):
-        if last in {"updates", "timesteps", "globalstep"} and others:
+        if last in {"update", "updates"} or (last in {"timesteps", "globalstep"} and others):
             return "step", 3
         if "micro" in others or last in {"batch", "batches", "minibatch", "mb"}:
             return "step", 0
@@ -118,6 +123,6 @@ def planned(name: str) -> str:
     words = tokens(name)
     if not words or len(words) > 5 or not all(w in _COUNTS for w in words[:-1]) or len(words) == 1:
         return ""
-    if words[-1] in {"epochs", "epoch"}:
+    if words[-1] == "epochs" or (words[-1] == "epoch" and {"max", "total", "num", "n", "number"} & set(words)):
         return "planned-epochs"
     return "planned-steps" if words[-1] in {"steps", "iterations", "iters", "iter"} else ""

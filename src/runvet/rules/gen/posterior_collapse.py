@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from runvet import examples
-from runvet.evidence.curves import Divergence, LossTerms, Reward, TrainLoss
+from runvet.evidence.curves import Divergence, Reward
 from runvet.roles import words
 from runvet.rules import Action, Measure, Sick, Unsure, Window, rule
 from runvet.run import Series, Stage
@@ -25,8 +25,7 @@ RECONSTRUCTION = re.compile(r"^(?:rec|recon\w*|reconstruction|reconst|nll|bce|ms
 @rule("GEN111", "posterior-collapse", level="critical", since="0.1")
 def posterior_collapse(
     divergence: Divergence,
-    loss: TrainLoss | None,
-    terms: LossTerms | None,
+    stage: Stage,
     reward: Reward | None,
     *,
     decades: float = 3,
@@ -53,8 +52,7 @@ def posterior_collapse(
     """
     if reward is not None:
         return None
-    parts = [s for group in (terms, loss) if group for s in group.series]
-    recon = next((s for s in parts if any(RECONSTRUCTION.match(w) for w in words(s.name))), None)
+    recon = next((s for s in stage.series if _rebuilds(s)), None)
     for series in divergence.series:
         if OTHER & set(words(series.name)) or series.split in ("val", "test"):
             continue
@@ -71,6 +69,12 @@ def posterior_collapse(
             continue
         return _report(series.finite(), recon, peak, level, index, better)
     return None
+
+
+def _rebuilds(series: Series) -> bool:
+    """Whether this is a reconstruction loss of the training data."""
+    named = any(RECONSTRUCTION.match(w) for w in words(series.name))
+    return named and series.split not in ("val", "test") and series.direction != "up" and len(series.finite()) >= 8
 
 
 def _collapsed(series: Series, decades: float) -> tuple[float, float, int] | None:

@@ -40,13 +40,15 @@ def killed_process(log: ConsoleLog, timeline: Timeline, *, reached: float = 0.97
     found = [e for e in log.events if _fatal(e) and not (timeline.knows(e) and timeline.survived(e))]
     # A kill is always final for its process: what follows it in the same file is a later launch.
     found = [e for e in log.events if e in found or (e.kind == "killed" and not SCHEDULER.search(e.text))]
+    found = timeline.deaths(found)
     if not found:
         return
-    last, deaths = found[-1], sum(e.count for e in found)
+    last, deaths = found[-1], len(found)
     after = timeline.after(last) if timeline.knows(last) else 0
     done = timeline.done
-    unfinished = not math.isnan(done) and done < reached and not log.of("finished")
-    critical = after == 0 and (unfinished or not timeline.lines or (deaths > 1 and not log.of("finished")))
+    finished = any(timeline.launch(e) == timeline.launch(last) for e in log.of("finished") if e.source == last.source)
+    unfinished = deaths > 1 if math.isnan(done) else done < reached
+    critical = after == 0 and not finished and (unfinished or not timeline.lines)
     what = (
         f"{_name(last)} at {last.where}" if deaths == 1 else f"{deaths} deaths, the last {_name(last)} at {last.where}"
     )

@@ -19,6 +19,7 @@ TEARDOWN = frozenset(
 )
 # Trackers and hubs that could not be reached; training does not need them.
 NETWORK = re.compile(r"connect|timeout|http|ssl|url|request|comm|network|wandb|proxy|grpc|rpc", re.IGNORECASE)
+EARLIEST_STOP = 0.3  # share of the plan after which a program that says it is finished is believed
 # Told by LOG107 killed-process.
 MEMORY = re.compile(r"OutOfMemory|out of memory", re.IGNORECASE)
 # A compiler that falls back to eager mode prints the traceback of what it could not compile.
@@ -46,23 +47,21 @@ def traceback(log: ConsoleLog, timeline: Timeline, *, reached: float = 0.97, rep
     ## References
     - The exceptions of Python: https://docs.python.org/3/library/exceptions.html
     """
-    failures = [e for e in log.of("traceback") if not _harmless(e, timeline)]
+    deaths = timeline.deaths([e for e in log.of("traceback") if not _by_design(e)])
+    failures = [e for e in deaths if not _put_right(e, timeline)]
     if not failures:
         return
-    last = failures[-1]
+    last, done = failures[-1], timeline.done
     after = timeline.after(last) if timeline.knows(last) else 0
-    trained = timeline.before(last)
-    done = timeline.done
-    anything = any(len(lines) for lines in timeline.lines.values())
-    launches = len(failures)
-    unfinished = not math.isnan(done) and done < reached and not log.of("finished")
-    critical = after == 0 and (unfinished or not anything or (launches >= repeats and not log.of("finished")))
+    trained = any(len(lines) for lines in timeline.lines.values())
+    critical = after == 0 and (not trained or _unfinished(log, timeline, last, reached, known=len(deaths) < repeats))
     yield Sick(
-        _message(failures, trained, after, done, anything),
-        evidence=tuple(
-            Measure(_type(e), e.text[:160], None, e.where) for e in _distinct(failures)[:5]
-        ) + (Measure("training lines after the last exception", after, "lines"),)
-        + (() if math.isnan(done) else (Measure("share of the plan that was trained", round(min(done, 1.0), 4)),)),
+        _message(deaths, last, timeline.before(last), after, done, trained),
+        evidence=(
+            *(Measure(_type(e), e.text[:160], None, e.where) for e in _distinct(deaths)[:5]),
+            Measure("training lines after the last exception", after, "lines"),
+            *(() if math.isnan(done) else (Measure("share of the plan that was trained", round(min(done, 1.0), 4)),)),
+        ),
         since_step=last.step,
         innocent="the exception was raised on purpose, or after everything of value had been saved",
         actions=(
@@ -70,18 +69,29 @@ def traceback(log: ConsoleLog, timeline: Timeline, *, reached: float = 0.97, rep
             *((Action("Start again from the last complete checkpoint", "a restart", "repair"),) if critical else ()),
         ),
         level="critical" if critical else "warning",
-    )  # fmt: skip
+    )
 
 
-def _harmless(event: Event, timeline: Timeline) -> bool:
+def _by_design(event: Event) -> bool:
     kind = _type(event)
-    if kind in ENDED_BY_HAND or MEMORY.search(kind) or MEMORY.search(event.text) or FALLBACK.search(event.text):
-        return True
-    if not timeline.knows(event):
-        return kind in TEARDOWN
-    if timeline.after(event) and not timeline.before(event):
-        return True  # nothing had been trained yet, and it was put right
-    return kind in TEARDOWN or (timeline.survived(event) and NETWORK.search(kind) is not None)
+    said = f"{event.value} {event.text}"
+    return kind in ENDED_BY_HAND or kind in TEARDOWN or bool(MEMORY.search(said) or FALLBACK.search(said))
+
+
+def _put_right(event: Event, timeline: Timeline) -> bool:
+    """Whether training began only after it, or went on in spite of a tracker that was out of reach."""
+    if not timeline.knows(event) or not timeline.after(event):
+        return False
+    return not timeline.before(event) or (timeline.survived(event) and NETWORK.search(_type(event)) is not None)
+
+
+def _unfinished(log: ConsoleLog, timeline: Timeline, last: Event, reached: float, *, known: bool) -> bool:
+    """Whether the run ended before its plan; where the plan is not known, `known` says to stay careful."""
+    ended = any(timeline.launch(e) == timeline.launch(last) for e in log.of("finished") if e.source == last.source)
+    if math.isnan(timeline.done):
+        return not known and not ended
+    # Some programs say how long they trained even where an exception ended it; early stopping comes later than that.
+    return timeline.done < (EARLIEST_STOP if ended else reached)
 
 
 def _type(event: Event) -> str:
@@ -89,26 +99,25 @@ def _type(event: Event) -> str:
     return name.rsplit(".", 1)[-1].strip()[:60] or "exception"
 
 
-def _distinct(failures: Sequence[Event]) -> list[Event]:
+def _distinct(deaths: Sequence[Event]) -> list[Event]:
     """The last failure first, then one of each other kind."""
     seen: dict[tuple[str, str], Event] = {}
-    for event in reversed(failures):
+    for event in reversed(deaths):
         seen.setdefault((_type(event), event.text[:80]), event)
     return list(seen.values())
 
 
-def _message(failures: Sequence[Event], trained: int, after: int, done: float, anything: bool) -> str:
-    last = failures[-1]
+def _message(deaths: Sequence[Event], last: Event, before: int, after: int, done: float, trained: bool) -> str:
     head = f"{_type(last)} at {last.where}"
-    if len(failures) > 1:
-        kinds = sorted({_type(e) for e in failures})
-        head = f"{len(failures)} launches died of an exception ({', '.join(kinds[:4])}), the last at {last.where}"
+    if len(deaths) > 1:
+        kinds = sorted({_type(e) for e in deaths})
+        head = f"{len(deaths)} launches died of an exception ({', '.join(kinds[:4])}), the last at {last.where}"
     if after:
         return f"{head}; {after} training lines came after it"
-    if not anything:
+    if not trained:
         return f"{head}; no training line stands in this log"
     share = "" if math.isnan(done) else f" and {min(done, 1.0):.0%} of the plan"
-    return f"{head}, after {trained} training lines of that launch{share}; nothing was trained after it"
+    return f"{head}, after {before} training lines of that launch{share}; nothing was trained after it"
 
 
 def _died(text: str, line: int) -> Event:

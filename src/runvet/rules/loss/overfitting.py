@@ -11,10 +11,11 @@ import numpy as np
 from runvet import examples
 from runvet.evidence.curves import TrainLoss, ValLoss, ValMetrics
 from runvet.evidence.nature import Nature
+from runvet.report import Level
 from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules.loss._common import ends, guilty, improves, last_part, num, place, shared_axis, since
-from runvet.run import Series, Stage
-from runvet.statistics import best_index, finite_values, overfit_small, rising
+from runvet.run import FloatArray, Series, Stage
+from runvet.statistics import best_index, finite_values, noise, overfit_small, rising
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +68,13 @@ def overfitting(
         if size < worse:
             continue
         trend = _training(loss, part, found.at)
-        if trend is not None and not trend[1] < trend[0]:
-            continue
+        if trend is not None and trend[1] - trend[0] > max(trend[2], 0.0):
+            continue  # both get worse: that is divergence
         better = [s for s in (metrics.series if metrics else ()) if s.axis == part.axis and s.total > 3 and improves(s, found.at)]
         if better and not size > despite:
             continue
-        level = None if size >= grave and not better and trend is not None else "warning"
-        return _told(part, found, size, trend, better[0] if better else None, level)  # type: ignore[arg-type]
+        level: Level | None = None if size >= grave and not better and trend is not None else "warning"
+        return _told(part, found, size, trend, better[0] if better else None, level)
     return None
 
 
@@ -107,8 +108,8 @@ def _middle(part: Series) -> Worse | None:
     return None
 
 
-def _training(loss: TrainLoss | None, val: Series, at: float) -> tuple[float, float] | None:
-    """The training loss around x = `at` and at the end, None where the two share no axis."""
+def _training(loss: TrainLoss | None, val: Series, at: float) -> tuple[float, float, float] | None:
+    """The training loss around x = `at` and at the end, and what its noise explains; None without a shared axis."""
     if loss is None or not loss.is_total:
         return None
     for series in loss.series:
@@ -120,18 +121,20 @@ def _training(loss: TrainLoss | None, val: Series, at: float) -> tuple[float, fl
         reach = 0.1 * float(x[-1] - x[0])
         near = finite_values(series.value[(x >= place_at - reach) & (x <= place_at + reach)])
         if len(near):
-            return float(np.median(near)), ends(series.value)[1]
+            few = max(1, min(len(near), len(series) // 10))
+            return float(np.median(near)), ends(series.value)[1], 4.0 * noise(series.value) / math.sqrt(few)
     return None
 
 
 def _told(
-    part: Series, found: Worse, size: float, trend: tuple[float, float] | None, better: Series | None, level: str | None
+    part: Series, found: Worse, size: float, trend: tuple[float, float, float] | None, better: Series | None, level: Level | None
 ) -> Sick:
     x = part.x()
     grows = f" ({size:+.0%})" if math.isfinite(size) else ""
     message = f"{part.name} is best, {num(found.best)}, at {place(part, found.at)} and {num(found.last)} at the end{grows}"
     if trend is not None:
-        message += f", while the training loss falls from {num(trend[0])} to {num(trend[1])}"
+        verb = "falls" if trend[1] < trend[0] else "goes"
+        message += f", while the training loss {verb} from {num(trend[0])} to {num(trend[1])}"
     message += ": overfitting" + (f", though {better.name} still improves" if better else "")
     return Sick(
         message,
@@ -147,13 +150,13 @@ def _told(
             Action("Stop early on this loss; add data, augmentation or weight decay", "config", "change"),
         ),
         guilty(part, found.at, float(x[-1])),
-        level="warning" if level == "warning" else None,
+        level=level,
     )
 
 
-def _valley(n: int, at: float, rise: float) -> np.ndarray:  # type: ignore[type-arg]
+def _valley(n: int, at: float, rise: float) -> FloatArray:
     x = np.linspace(0, 1, n)
-    return 2.0 - 1.2 * np.minimum(x / at, 1.0) ** 0.5 + rise * np.clip((x - at) / (1 - at), 0, None)
+    return np.asarray(2.0 - 1.2 * np.minimum(x / at, 1.0) ** 0.5 + rise * np.clip((x - at) / (1 - at), 0, None))
 
 
 def sick() -> Iterator[Stage]:

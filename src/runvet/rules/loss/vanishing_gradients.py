@@ -52,12 +52,12 @@ def vanishing_gradients(
         gone = len(part) - start
         if gone < max(3, tail * len(part)) or _resting(part, start, lr):
             continue
+        if loss is not None and _improving(loss.lead, part, start):
+            continue  # the loss still falls, so the norm is not that of all weights
         if _rounded(part, start):
             return Unsure(
                 f"{series.name} is printed with too few digits to tell 0 from small", "log it in full precision"
             )
-        if loss is not None and _improving(loss.lead, part, start):
-            continue  # the loss still falls, so the norm is not that of all weights
         return _report(part, start, gone)
     return None
 
@@ -104,7 +104,7 @@ def _improving(loss: Series, part: Series, start: int) -> bool:
     third = len(after) // 3
     first, last = after[:third], after[-third:]
     spread = float(np.median(np.abs(np.diff(after)))) / np.sqrt(third)
-    return float(np.median(first) - np.median(last)) > max(5.0 * spread, 0.02 * abs(float(np.median(first))))
+    return bool(np.median(first) - np.median(last) > max(5.0 * spread, 0.02 * abs(float(np.median(first)))))
 
 
 def _report(part: Series, start: int, gone: int) -> Sick:
@@ -141,7 +141,7 @@ def healthy() -> Iterator[Stage]:
     """Ordinary and shrinking norms, rounded ones, zeros between, a policy without advantage, a rate of 0."""
     yield examples.stage(loss=examples.decay(300), grad_norm=examples.decay(300, start=9.0, end=0.1))
     shrinking = np.round(0.4 * np.exp(-np.linspace(0, 6, 300)), 2)
-    yield examples.stage(loss=examples.decay(300), grad_norm=shrinking)
+    yield examples.stage(loss=np.linspace(4.0, 1.0, 300), grad_norm=shrinking)
     between = examples.level(300)
     between[::3] = 0.0
     yield examples.stage(loss=examples.decay(300), grad_norm=between)

@@ -1,0 +1,1 @@
+"""ENV: the code, packages and machines that a run was made with."""

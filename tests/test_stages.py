@@ -1,0 +1,113 @@
+"""Which files tell of one training: folders as tools leave them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runvet.api import read
+from runvet.joining import key
+from runvet.stages import home_of
+
+
+def curve(n: int, seed: int = 0, start: float = 4.0) -> list[float]:
+    noise = np.random.default_rng(seed).standard_normal(n)
+    return [float(v) for v in np.round(start * np.arange(1, n + 1) ** -0.3 * (1 + 0.05 * noise), 6)]
+
+
+def write_csv(path: Path, steps: list[int], **columns: list[float]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["step", *columns])
+        rows.writerows(zip(steps, *columns.values(), strict=True))
+
+
+def write_json(path: Path, steps: list[int], name: str, values: list[float]) -> None:
+    path.write_text(json.dumps([{"step": s, name: v} for s, v in zip(steps, values, strict=True)]))
+
+
+def test_the_same_rows_in_two_formats_are_one_stage(tmp_path: Path) -> None:
+    steps, loss = list(range(200)), curve(200)
+    write_csv(tmp_path / "logs" / "dynamics_history_2pghxx71_latest.csv", steps, loss=loss)
+    write_json(tmp_path / "logs" / "dynamics_history_2pghxx71_latest.json", steps, "loss", loss)
+    run = read(tmp_path)
+    (stage,) = run.stages
+    (series,) = stage.series
+    assert len(series) == 200
+    assert len(stage.logs) == 2, "export still sees both files"
+
+
+def test_files_with_distinguishing_words_are_stages_with_their_own_configuration(tmp_path: Path) -> None:
+    for number, name in enumerate(("tokenizer", "dynamics")):
+        write_csv(tmp_path / "Logs" / f"{name}_history_ab12cd34.csv", list(range(100)), loss=curve(100, number))
+        folder = tmp_path / "results" / "2026_02_04" / name
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text(f"n_updates: {1000 * (number + 1)}\n")
+    run = read(tmp_path)
+    planned = {s.name: setting.value for s in run.stages if (setting := s.setting("n_updates"))}
+    assert planned == {"tokenizer": 1000, "dynamics": 2000}
+
+
+def test_a_resumed_version_continues_the_first(tmp_path: Path) -> None:
+    write_csv(tmp_path / "lightning_logs" / "version_0" / "metrics.csv", list(range(0, 1000, 10)), train_loss=curve(100))
+    write_csv(tmp_path / "lightning_logs" / "version_1" / "metrics.csv", list(range(980, 2000, 10)), train_loss=curve(102, 1, 1.0))
+    run = read(tmp_path)
+    (stage,) = run.stages
+    (series,) = stage.series
+    assert len(series) == 202
+    assert sorted(set(series.segment.tolist())) == [0, 1]
+    assert series.files == ("lightning_logs/version_0/metrics.csv", "lightning_logs/version_1/metrics.csv")
+
+
+def test_independent_versions_are_stages(tmp_path: Path) -> None:
+    for version in (0, 1):
+        write_csv(tmp_path / f"version_{version}" / "metrics.csv", list(range(100)), train_loss=curve(100, version))
+    assert [s.name for s in read(tmp_path).stages] == ["version_0", "version_1"]
+
+
+def test_crowds_of_equal_settings_files_are_data(tmp_path: Path) -> None:
+    write_csv(tmp_path / "metrics.csv", list(range(50)), loss=curve(50))
+    for number in range(30):
+        folder = tmp_path / "dataset" / f"sample_{number:04d}"
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(json.dumps({"epochs": number, "lr": 0.1}))
+    run = read(tmp_path)
+    assert run.stages[0].setting("epochs") is None
+    assert sum("data, not configuration" in i.why for i in run.ignored) == 30
+
+
+def test_a_file_alone_is_a_run(tmp_path: Path) -> None:
+    write_csv(tmp_path / "metrics.csv", list(range(50)), loss=curve(50))
+    run = read(tmp_path / "metrics.csv")
+    assert [s.name for s in run.stages] == ["metrics.csv"]
+
+
+def test_links_are_read_once(tmp_path: Path) -> None:
+    write_csv(tmp_path / "run-1" / "metrics.csv", list(range(50)), loss=curve(50))
+    (tmp_path / "latest.csv").symlink_to(tmp_path / "run-1" / "metrics.csv")
+    assert len(read(tmp_path).readers) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "home", "label", "prefix"),
+    [
+        ("train.log", (), "", ""),
+        ("Logs/dynamics_history_2pghxx71_latest.csv", (), "dynamics", ""),
+        ("lightning_logs/version_3/metrics.csv", ("version_3",), "", ""),
+        ("run/train/events.out.tfevents.1.host.2.0", (), "", "train"),
+        ("mlruns/0/abc/metrics/odd/value", ("mlruns", "0", "abc"), "", ""),
+        ("checkpoint-20/trainer_state.json", (), "", ""),
+        ("seed_1/out.txt", ("seed_1",), "", ""),
+    ],
+)
+def test_homes(source: str, home: tuple[str, ...], label: str, prefix: str) -> None:
+    assert home_of(source) == (home, label, prefix)
+
+
+def test_names_compare_across_tools() -> None:
+    assert key("Train/Loss") == key("train_loss") == key("train.loss")
