@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO
 
 from runvet.sink import Sink
@@ -25,17 +25,19 @@ def header(ident: bytes, magic: int) -> bytes:
     return struct.pack("<4sH", ident, magic)
 
 
-def records(stream: IO[bytes], sink: Sink) -> Iterator[bytes]:
-    """Every whole record behind the file's header. A record cut off at the end of the file is not spoken of: writers
+def records(
+    stream: IO[bytes], sink: Sink, *, begin: int = HEADER, checksum: Callable[[bytes], int] = zlib.crc32
+) -> Iterator[bytes]:
+    """Every whole record behind the file's header of `begin` bytes. A record cut off at the end of the file is not spoken of: writers
     keep back up to a block. Damage is named in `sink` with its offset; reading goes on at the next block.
     """
     pieces: list[bytes] = []
     size = bad = offset = 0
     last = False
-    unpack, crc32 = struct.Struct("<IHB").unpack_from, zlib.crc32
+    unpack = struct.Struct("<IHB").unpack_from
     while not last:
         block, last = _block(stream, sink, offset)
-        at, end = HEADER if not offset else 0, len(block)
+        at, end = begin if not offset else 0, len(block)
         while at + HEADER <= end:
             crc, length, kind = unpack(block, at)
             stop = at + HEADER + length
@@ -43,7 +45,7 @@ def records(stream: IO[bytes], sink: Sink) -> Iterator[bytes]:
                 break  # zeros: space set aside, or the padding of a block
             if stop > end and last:
                 break  # cut off: the normal end of a killed run or a growing file
-            if stop > end or not FULL <= kind <= LAST or crc32(block[at + 6 : stop]) != crc:
+            if stop > end or not FULL <= kind <= LAST or checksum(block[at + 6 : stop]) != crc:
                 bad += 1
                 if bad <= NAMED:
                     _damaged(sink, offset + at)

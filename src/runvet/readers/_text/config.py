@@ -120,7 +120,9 @@ class Echo:
             self._lines = self._words = 0
         self._keys.add(path)
         self._lines += 1
-        self._words += value is None or not (value[0].isdigit() or value[1:2].isdigit() or value[:3].lower() in {"nan", "inf", "-in"})
+        self._words += value is None or not (
+            value[0].isdigit() or value[1:2].isdigit() or value[:3].lower() in {"nan", "inf", "-in"}
+        )
         if value is None:
             if text.rstrip().endswith(":") and len(self._stack) < 12 and " " not in key:
                 self._stack.append((depth, key))

@@ -78,7 +78,11 @@ def compile_plan(masked: str) -> Plan:
     raw = _fill(plan, gaps, found, names)
     own = raw[0][1].text.lower() if raw else ""
     plan.best = bool(_BEST.search(gaps[0][:200])) and not (plan.placed and "best" in own)
-    spans = [a for a, n in zip(found, names, strict=True) if a.kind == "pair" and a.text[0] == "[" and n.strong and not _NO_RANGE.search(n.text)]
+    spans = [
+        a
+        for a, n in zip(found, names, strict=True)
+        if a.kind == "pair" and a.text[0] == "[" and n.strong and not _NO_RANGE.search(n.text)
+    ]
     plan.ranges = bool(spans) and len(found) > 1
     plan.spans = tuple(a.first for a in spans)
     _name_slots(plan, raw, gaps, body, tag)

@@ -42,6 +42,7 @@ class TextLog:
         self._metrics: set[str] = set()  # names that say what they are: single values of them are points
         self._said: dict[str, float] = {}
         self._within: set[str] = set()  # names of metrics on lines that count batches
+        self._banner = False
         self._settings = 0
         self._placed: set[str] = set()  # names of metrics on lines that say where they stand
         self._former = ""  # the last line that gave points, to see repeats
@@ -101,6 +102,7 @@ class TextLog:
         elif len(prefix.text) < 80:
             self._section = words.phase(prefix.text) or (self._section if plan.indented else "")
         item = self._echo.take(prefix.text) if len(plan.slots) < 2 else None
+        self._banner = item is not None and not (self._tracker.seen or plan.placed)
         if item is not None and (self._echo.within or not (self._tracker.seen or plan.placed)):
             self._keep([item], line)
             if self._echo.within:
@@ -179,7 +181,7 @@ class TextLog:
             metric = metrics.get(name, words.is_metric(name))
             if metric:
                 self._metrics.add(name)
-            self._points.maybe(name, value, row, metric=metric, established=established)
+            self._points.maybe(name, value, row, metric=metric, established=established, banner=self._banner)
 
     def _values(self, plan: Plan, nums: list[str]) -> dict[str, float]:
         values: dict[str, float] = {}

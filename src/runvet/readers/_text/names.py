@@ -69,7 +69,9 @@ def name_of(gap: str, first: bool) -> Name:
         label = pieces[-2].strip(_EDGE)
     if not any(c.isalpha() for c in text):
         return Name("", strong is not None)
-    return Name(text[:_LONGEST] + item, strong is not None, part.strip(), label if any(c.isalpha() for c in label) else "")
+    return Name(
+        text[:_LONGEST] + item, strong is not None, part.strip(), label if any(c.isalpha() for c in label) else ""
+    )
 
 
 def _after_stop(text: str) -> str:

@@ -30,6 +30,7 @@ class _Waiting:
     value: float
     row: Row
     established: bool
+    banner: bool  # the line looks like configuration
 
 
 @dataclass(slots=True)
@@ -45,7 +46,9 @@ class Points:
     _last: dict[str, tuple[Place, float]] = field(default_factory=dict)
     _others: deque[Row] = field(default_factory=deque)
     _told: bool = False
-    _free: set[str] = field(default_factory=set)  # names that proved to be metrics in this process, without any position
+    _free: set[str] = field(
+        default_factory=set
+    )  # names that proved to be metrics in this process, without any position
 
     def add(self, row: Row) -> None:
         """Take a row that says where it stands."""
@@ -89,7 +92,9 @@ class Points:
                 Row({f"rank {row.rank}/{name}": v for name, v in row.values.items()}, row.place, row.time, row.line)
             )
 
-    def maybe(self, name: str, value: float, row: Row, *, metric: bool, established: bool) -> None:
+    def maybe(
+        self, name: str, value: float, row: Row, *, metric: bool, established: bool, banner: bool = False
+    ) -> None:
         """Take a value of a line without a position: a point once the name comes again and is no constant of a banner."""
         if name not in self._waiting and (name in self._free or (established and name in self._names)):
             self._write(Row({name: value}, row.place, row.time, row.line))
@@ -97,17 +102,19 @@ class Points:
         former = self._waiting.get(name)
         if former is None:
             if len(self._waiting) < _WAITING:
-                self._waiting[name] = _Waiting(value, row, established)
+                self._waiting[name] = _Waiting(value, row, established, banner)
             return
         moved = established and former.established and former.row.place != row.place
         if moved or (metric and former.value != value and (established or not former.established)):
             del self._waiting[name]
-            if former.established == established or metric:
+            if former.established == established or (metric and not former.banner):
                 self._write(Row({name: former.value}, former.row.place, former.row.time, former.row.line))
             self._write(Row({name: value}, row.place, row.time, row.line))
             self._free.add(name)
         elif established and not former.established:
-            self._waiting[name] = _Waiting(value, row, established)
+            if metric and not former.banner:
+                self._write(Row({name: former.value}, former.row.place, former.row.time, former.row.line))
+            self._waiting[name] = _Waiting(value, row, established, banner)
 
     def restart(self, metric_names: frozenset[str] = frozenset()) -> None:
         """A process ended: single values that stood after training began are points, those of banners are none."""

@@ -50,7 +50,9 @@ IGNORED = frozenset(
         "python",
     ]
 )
-COUNTED = frozenset("test val valid validation eval train training testing validating progress batch batches predicting inference".split())
+COUNTED = frozenset(
+    "test val valid validation eval train training testing validating progress batch batches predicting inference".split()
+)
 GENERIC = frozenset("min max mean std avg average median sum count var p50 p90 p95 p99 range norm".split())
 STOP = frozenset(
     "with and of is was at the to in by from after on for that are has reached got a an as over than this be via into it's its using "

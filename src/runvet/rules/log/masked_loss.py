@@ -130,8 +130,10 @@ def sick() -> Iterator[Stage]:
 
 
 def healthy() -> Iterator[Stage]:
-    """Zeros that are zeros: a policy without advantages, a fit to the last bit, losses in steps; and a noisy run."""
-    yield examples.stage(loss=np.zeros(100), grad_norm=np.zeros(100), reward=np.full(100, -100.0))
+    """Zeros that are zeros: a policy whose batches had no advantage, a fit to the last bit, losses in steps; and a noisy run."""
+    policy = 0.01 * np.random.default_rng(0).standard_normal(100)
+    policy[20:40] = 0.0
+    yield examples.stage(loss=policy, grad_norm=np.abs(policy), reward=np.linspace(0, 5, 100))
     fit = examples.decay(40)
     fit[1:] = 0.0
     yield examples.stage(loss=fit, val_loss=examples.decay(40, start=1e-3, end=1e-7))

@@ -46,7 +46,9 @@ def changed_epoch_length(
     """
     for old, new in zip(lengths.spans, lengths.spans[1:], strict=False):
         worlds = _worlds(old, new, seams, environments)
-        fits = worlds is not None and abs(old.steps * worlds[0] - new.steps * worlds[1]) <= CLOSE * old.steps * worlds[0]
+        fits = (
+            worlds is not None and abs(old.steps * worlds[0] - new.steps * worlds[1]) <= CLOSE * old.steps * worlds[0]
+        )
         if fits or _restarted(old, new, lengths, events, seams):
             return _report(old, new, worlds, fits)
     return None
@@ -92,7 +94,9 @@ def _report(old: Span, new: Span, worlds: tuple[float, float, str] | None, fits:
     ]
     ratio = Fraction(old.steps / new.steps).limit_denominator(LARGEST)
     if worlds is not None:
-        evidence.append(Measure("world size before and after", f"{num(worlds[0])} -> {num(worlds[1])}", None, worlds[2]))
+        evidence.append(
+            Measure("world size before and after", f"{num(worlds[0])} -> {num(worlds[1])}", None, worlds[2])
+        )
     if worlds is not None and fits:
         message += (
             f": the world size went from {num(worlds[0])} to {num(worlds[1])}"
@@ -100,10 +104,14 @@ def _report(old: Span, new: Span, worlds: tuple[float, float, str] | None, fits:
             f" {num(new.steps)} × {num(worlds[1])} = {num(new.steps * worlds[1])} batches an epoch)"
         )
     elif max(ratio.numerator, ratio.denominator) <= LARGEST and worlds is None:
-        message += f": {ratio.numerator}/{ratio.denominator}, as if {ratio.denominator} processes became {ratio.numerator}"
+        message += (
+            f": {ratio.numerator}/{ratio.denominator}, as if {ratio.denominator} processes became {ratio.numerator}"
+        )
     elif worlds is not None:
         message += f", which the world size ({num(worlds[0])} -> {num(worlds[1])}) does not explain"
-    again = f"Resume with a world size of {num(worlds[0])}" if worlds and fits else "Resume with the former batch and data"
+    again = (
+        f"Resume with a world size of {num(worlds[0])}" if worlds and fits else "Resume with the former batch and data"
+    )
     return Sick(
         message,
         evidence=tuple(evidence),
@@ -111,7 +119,9 @@ def _report(old: Span, new: Span, worlds: tuple[float, float, str] | None, fits:
         innocent="batch size or data were changed on purpose, and the schedule with them",
         actions=(
             Action(
-                f"{again}, or set schedule and learning rate for {num(new.steps)} steps per epoch", "a restart", "repair"
+                f"{again}, or set schedule and learning rate for {num(new.steps)} steps per epoch",
+                "a restart",
+                "repair",
             ),
         ),
     )
@@ -127,7 +137,9 @@ def _stage(before: int, after: int, *worlds: int) -> Stage:
     ]
     if worlds:
         events.insert(0, examples.event("world-size", f"world_size: {worlds[0]}", line=1, value=float(worlds[0])))
-        events.insert(2, examples.event("world-size", f"world_size: {worlds[1]}", line=seam + 1, value=float(worlds[1])))
+        events.insert(
+            2, examples.event("world-size", f"world_size: {worlds[1]}", line=seam + 1, value=float(worlds[1]))
+        )
     told = examples.stage(steps=steps, loss=examples.decay(len(steps)), events=events, console=True)
     return _cut(told, seam)
 

@@ -143,10 +143,10 @@ def _report(joint: Joint, jump: Jump, lost: float) -> Sick:
     )
 
 
-def _resumed(before: FloatArray, after: FloatArray, *, overlap: int = 0, **more: float) -> Stage:
+def _resumed(before: FloatArray, after: FloatArray, *, overlap: int = 0) -> Stage:
     first = len(before) - overlap
     steps = [*range(len(before)), *range(first, first + len(after))]
-    return examples.stage(steps=steps, train_loss=np.concatenate([before, after]), **more)
+    return examples.stage(steps=steps, train_loss=np.concatenate([before, after]))
 
 
 def sick() -> Iterator[Stage]:

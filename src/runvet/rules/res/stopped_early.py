@@ -115,7 +115,7 @@ def _age(stage: Stage, series: Series) -> float:
 
 def sick() -> Iterator[Stage]:
     """7 of 10 epochs, and 60 % of the planned steps."""
-    epochs = np.repeat(np.arange(1, 8), 20)
+    epochs = np.repeat(np.arange(1.0, 8.0), 20)
     yield examples.stage(train_loss=examples.decay(140), epochs=epochs, settings={"epochs": 10})
     yield examples.stage(train_loss=examples.decay(600), settings={"max_steps": 1000})
 
@@ -123,7 +123,7 @@ def sick() -> Iterator[Stage]:
 def healthy() -> Iterator[Stage]:
     """Complete, counted from 0, stopped by patience, finished, and a plan that was only a bound."""
     yield examples.stage(train_loss=examples.decay(1000), settings={"max_steps": 1000})
-    yield examples.stage(train_loss=examples.decay(100), epochs=np.repeat(np.arange(10), 10), settings={"epochs": 10})
+    yield examples.stage(train_loss=examples.decay(100), epochs=np.repeat(np.arange(10.0), 10), settings={"epochs": 10})
     stopped = examples.event("best", "EarlyStopping counter: 10 out of 10")
     yield examples.stage(loss=examples.decay(700), settings={"max_steps": 1000}, events=[stopped], console=True)
     done = examples.event("finished", "Training complete")

@@ -1,0 +1,78 @@
+"""RocksDB's write-ahead log: what was put into a database since its last table file, in order.
+
+The framing is LevelDB's log with a masked CRC-32C; each record is a batch of operations.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import IO
+
+from runvet.readers._crc32c import crc32c, mask
+from runvet.readers._leveldb_log import records
+from runvet.readers._protobuf import Malformed, varint
+from runvet.sink import Sink
+
+BATCH = 12  # sequence number (u64) and count (u32) before the operations
+# operation -> (has a column family's number, byte strings that follow)
+_OPERATIONS = {
+    0: (False, 1), 1: (False, 2), 2: (False, 2), 3: (False, 1), 4: (True, 1), 5: (True, 2), 6: (True, 2), 7: (False, 1),
+    8: (True, 1), 13: (False, 0), 14: (True, 2), 15: (False, 2),
+}  # fmt: skip
+_PUT, _DELETE, _DELETE_RANGE = (1, 5), (0, 4, 7, 8), (14, 15)
+
+
+def log_contents(stream: IO[bytes], sink: Sink) -> dict[bytes, bytes]:
+    """Keys and values after all operations of one log, in the order in which they were put."""
+    contents: dict[bytes, bytes] = {}
+    for number, batch in enumerate(records(stream, sink, begin=0, checksum=_checksum), 1):
+        try:
+            for operation, first, second in _operations(batch):
+                if operation in _PUT:
+                    contents.pop(first, None)
+                    contents[first] = second
+                elif operation in _DELETE:
+                    contents.pop(first, None)
+                elif operation in _DELETE_RANGE:
+                    _delete_range(contents, first, second)
+        except Malformed as error:
+            sink.problem(f"batch {number} is damaged ({error}); the rest of it is skipped", line=number)
+    return contents
+
+
+def _checksum(data: bytes) -> int:
+    return mask(crc32c(data))
+
+
+def _operations(batch: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """(kind, key, value or end of range) of every operation. Raises Malformed."""
+    if len(batch) < BATCH:
+        raise Malformed("no batch")
+    at, end = BATCH, len(batch)
+    for _ in range(struct.unpack_from("<I", batch, 8)[0]):
+        if at >= end:
+            raise Malformed("operations are missing")
+        kind = batch[at]
+        if kind not in _OPERATIONS:
+            raise Malformed(f"unknown operation {kind}")
+        at += 1
+        family, strings = _OPERATIONS[kind]
+        if family:
+            _, at = varint(batch, at, end)
+        found = [b"", b""]
+        for i in range(strings):
+            size, at = varint(batch, at, end)
+            if at + size > end:
+                raise Malformed("an operation breaks off")
+            found[i] = batch[at : at + size]
+            at += size
+        yield kind, found[0], found[1]
+
+
+def _delete_range(contents: dict[bytes, bytes], first: bytes, last: bytes) -> None:
+    if last == first + b"\xff" and contents.pop(first, None) is not None and first[-10:-9] == b"\xfe":
+        return  # a single cell of an array: nothing stands below it
+    if last > first and len(contents) < 1_000_000:
+        for key in [key for key in contents if first <= key < last]:
+            del contents[key]
