@@ -111,3 +111,12 @@ def test_homes(source: str, home: tuple[str, ...], label: str, prefix: str) -> N
 
 def test_names_compare_across_tools() -> None:
     assert key("Train/Loss") == key("train_loss") == key("train.loss")
+
+
+def test_the_sparse_copy_of_a_curve_is_not_a_curve_of_its_own(tmp_path: Path) -> None:
+    loss = curve(300)
+    write_csv(tmp_path / "metrics.csv", list(range(300)), train_loss=loss)
+    lines = [f"step {s + 1}/300 | loss {loss[s]:.3f}" for s in range(0, 300, 10)]
+    (tmp_path / "train.log").write_text("\n".join(lines) + "\n")
+    (stage,) = read(tmp_path).stages
+    assert [s.name for s in stage.series if s.role == "train_loss"] == ["train_loss"]

@@ -163,3 +163,30 @@ def _append(chain: list[Series]) -> Series:
         minimum=min((s.minimum for s in finite), default=float("nan")),
         maximum=max((s.maximum for s in finite), default=float("nan")),
     )
+
+
+def distinct(series: Sequence[Series]) -> tuple[Series, ...]:
+    """Drop series that repeat a denser one of the same role, such as the console's every tenth value of a CSV."""
+    out: list[Series] = []
+    for one in sorted(series, key=lambda s: -s.total):
+        if one.role is None or not any(other.role == one.role and _repeats(one, other) for other in out):
+            out.append(one)
+    return tuple(s for s in series if any(s is kept for kept in out))
+
+
+def _repeats(sparse: Series, dense: Series) -> bool:
+    """Whether nearly all points of one series stand in another at the same steps (or all one step beside)."""
+    if len(sparse) < 5 or sparse.files == dense.files or sparse.segment.max() != dense.segment.max():
+        return False
+    if not (np.isfinite(sparse.step).all() and np.isfinite(dense.step).all()):
+        return False
+    order = np.argsort(dense.step, kind="stable")
+    steps, values = dense.step[order], dense.value[order]
+    for shift in (0.0, 1.0, -1.0):
+        at = np.searchsorted(steps, sparse.step + shift)
+        found = (at < len(steps)) & (steps[np.minimum(at, len(steps) - 1)] == sparse.step + shift)
+        if found.mean() > 0.9:
+            mine, theirs = sparse.value[found], values[at[found]]
+            if np.mean(np.isclose(mine, theirs, rtol=5e-3, atol=1e-12, equal_nan=True)) > 0.9:
+                return True
+    return False

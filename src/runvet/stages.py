@@ -16,7 +16,7 @@ import numpy as np
 
 from runvet.config import Config
 from runvet.discover import Found
-from runvet.joining import continues, join, purge, same_numbers
+from runvet.joining import continues, distinct, join, purge, same_numbers
 from runvet.roles import assign, meaning
 from runvet.run import Log, Run, Series, Setting, Stage
 
@@ -187,7 +187,7 @@ def _name(groups: list[_Group], root: str, config: Config) -> tuple[Stage, ...]:
         Stage(
             name,
             "/".join(group.home),
-            assign(join(group.logs), config.names),
+            distinct(assign(join(group.logs), config.names)),
             tuple(e for log in group.logs for e in log.events),
             (),
             tuple(group.logs),

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as fuzz
 from hypothesis import strategies as st
 from reading import claim, matches, read, series, settings, write
+
 from shared import shared
 
 TMP = HealthCheck.function_scoped_fixture
@@ -27,7 +28,9 @@ def archive(**members: str) -> bytes:
     return buffer.getvalue()
 
 
-def clearml_event(metric: str, variant: str, step: int, value: float, kind: str = "training_stats_scalar") -> dict[str, object]:
+def clearml_event(
+    metric: str, variant: str, step: int, value: float, kind: str = "training_stats_scalar"
+) -> dict[str, object]:
     return {"timestamp": 1000 * step, "type": kind, "iter": step, "metric": metric, "variant": variant, "value": value}
 
 
@@ -43,14 +46,20 @@ COMET = "".join(
     for i in range(30)
 )  # fmt: skip
 NEPTUNE = "".join(
-    json.dumps({"obj": {"type": "LogFloats", "path": ["train", "loss"], "values": [{"value": i / 3, "step": i, "ts": 5.0}]}})
+    json.dumps(
+        {"obj": {"type": "LogFloats", "path": ["train", "loss"], "values": [{"value": i / 3, "step": i, "ts": 5.0}]}}
+    )
     for i in range(30)
 )
 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_clearml(tmp_path: Path, packed: bool) -> None:
-    more = [clearml_event("acc", "train", 1, 0.5), clearml_event("acc", "val", 1, 0.4), clearml_event("h", "h", 1, 2, "plot")]
+    more = [
+        clearml_event("acc", "train", 1, 0.5),
+        clearml_event("acc", "val", 1, 0.4),
+        clearml_event("h", "h", 1, 2, "plot"),
+    ]
     monitor = [clearml_event(":monitor:machine", "cpu_usage", 60, 12.0)]
     text = CLEARML + json.dumps(more) + "\n" + json.dumps(monitor) + "\n"
     data, name = (archive(metrics_jsonl=text, task_json=TASK), "offline-1.zip") if packed else (text, "metrics.jsonl")
@@ -150,7 +159,10 @@ def test_damaged_texts(tmp_path: Path, places: list[tuple[float, int]], cut: flo
     st.sampled_from(["obj", "type", "path", "values", "payload", "metric", "param", "value", "iter", "hyperparams"]), c)))  # fmt: skip
 def test_any_json(tmp_path: Path, value: object) -> None:
     text = json.dumps(value)
-    read("neptune", write(tmp_path, "data-1.log", text + '{"obj": {"type": "LogFloats", "path": ["a"], "values": ' + text + "}}"))
+    read(
+        "neptune",
+        write(tmp_path, "data-1.log", text + '{"obj": {"type": "LogFloats", "path": ["a"], "values": ' + text + "}}"),
+    )
     read("clearml", write(tmp_path, "metrics.jsonl", f"[{text}]\n{text}\n[]"))
     read("clearml", write(tmp_path, "task.json", text))
     messages = f'{{"type": "metric_msg", "payload": {{"metric": {text}, "param": {text}}}}}\n{text}'

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as fuzz
 from hypothesis import strategies as st
 from reading import claim, matches, read, reader_of, series, settings, write
-from shared import shared
 
 from runvet.run import Log
 from runvet.sink import Sink
 from runvet.source import describe
+from shared import shared
 
 TMP = HealthCheck.function_scoped_fixture
 MLFLOW = """
@@ -65,13 +65,21 @@ def trackio(path: Path, runs: dict[str, str] | None = None) -> Path:
             config = json.dumps({"lr": 0.1, "model": {"depth": 2}, "_Created": "now"})
             connection.execute("INSERT INTO configs (run_id, run_name, config) VALUES (?, ?, ?)", (uuid, name, config))
             for i in range(20):
-                metrics = {"loss": i / 3, "eval": {"acc": i}, "odd": "NaN" if i else "Infinity", "note": "text", "n": None}
+                metrics = {
+                    "loss": i / 3,
+                    "eval": {"acc": i},
+                    "odd": "NaN" if i else "Infinity",
+                    "note": "text",
+                    "n": None,
+                }
                 row = (uuid, f"2026-01-01T00:00:{i:02d}+00:00", name, i, json.dumps(metrics).encode())
                 connection.execute(
                     "INSERT INTO metrics (run_id, timestamp, run_name, step, metrics) VALUES (?, ?, ?, ?, ?)", row
                 )
             row = (uuid, "2026-01-01T00:00:00Z", name, '{"gpu": 0.5}')
-            connection.execute("INSERT INTO system_metrics (run_id, timestamp, run_name, metrics) VALUES (?, ?, ?, ?)", row)
+            connection.execute(
+                "INSERT INTO system_metrics (run_id, timestamp, run_name, metrics) VALUES (?, ?, ?, ?)", row
+            )
     return path
 
 
@@ -121,7 +129,9 @@ def test_a_write_ahead_log_is_read_and_left_alone(tmp_path: Path, alone: bool) -
     path = trackio(tmp_path / "live.db")
     with closing(sqlite3.connect(path)) as writer:
         writer.execute("PRAGMA journal_mode=WAL")
-        writer.execute("INSERT INTO metrics (run_id, run_name, step, metrics) VALUES ('u1', 'tiny', 99, '{\"loss\": 7}')")
+        writer.execute(
+            "INSERT INTO metrics (run_id, run_name, step, metrics) VALUES ('u1', 'tiny', 99, '{\"loss\": 7}')"
+        )
         writer.commit()
         wal = (tmp_path / "live.db-wal").read_bytes()
         if alone:

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as fuzz
 from hypothesis import strategies as st
 from reading import claim, matches, read, series, write
-from shared import shared
 
 from runvet.readers import _crc32c, _tfrecord, tensorboard
+from shared import shared
 
 NAME = "events.out.tfevents.1700000000.host.1.0"
 TMP = HealthCheck.function_scoped_fixture
@@ -248,7 +248,7 @@ def test_damage_costs_only_what_it_hits(tmp_path: Path, places: list[tuple[float
     for found in log.series:
         assert set(found.value.tolist()) <= set(range(12))
         assert (np.diff(found.step) > 0).all()
-    lost = 12 - len(series(log)["loss"] if "loss" in series(log) else ())
+    lost = 12 - len(series(log).get("loss", ()))
     assert lost == 0 or log.problems or cut < 1
     assert lost <= len(places) or cut < 1 or "resynchronised" in str(log.problems)
 

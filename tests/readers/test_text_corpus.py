@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from text_logs import events, read_path, series, values
-from shared import ROOT, shared
 
 from runvet.readers.text import reader
 from runvet.run import Log
 from runvet.source import describe
+from shared import ROOT, shared
 
 TEXT = {".log", ".txt", ".out"}
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as fuzz
 from hypothesis import strategies as st
 from reading import claim, matches, read, series, settings, write
+
 from shared import shared
 
 TMP = HealthCheck.function_scoped_fixture

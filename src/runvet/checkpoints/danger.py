@@ -43,7 +43,7 @@ _RUNS = re.compile(
     | pandas\.(?:read_\w+|eval|io|core\.computation) | joblib\. | dill\. | _dill | cloudpickle\. | jsonpickle\. | IPython\. | pip\. | setuptools\.
     | requests\. | httpx\. | aiohttp\. | urllib3\. | paramiko\. | fabric\. | sh\. | plumbum\. | psutil\. | sympy\. | numexpr\. | scipy\.io\. | pexpect\.
     | tensorflow\.(?:io|raw_ops|py_function|keras\.models\.load_model) | keras\.(?:models|src)\S*load | transformers\.\S*(?:from_pretrained|pipeline)$
-    | \(computed | copyreg\.extension | nt\. | __builtin__\.(?:eval|exec\w*|apply|compile|open|file|input|getattr|__import__) | commands\. | popen2\.)"""
+    | \(computed | copyreg\.extension | nt\. | __builtin__\.(?:eval|exec\w*|apply|compile|open|file|input|__import__) | commands\. | popen2\.)"""
 )
 _HIDDEN = {"os", "sys", "subprocess", "builtins", "__builtins__", "__globals__", "__dict__", "__subclasses__", "posix", "importlib", "shutil", "socket", "ctypes"}
 _LAST = {"system", "popen", "eval", "exec", "__import__", "check_output", "run_code", "getattr"}
@@ -70,7 +70,7 @@ def dangerous(name: str) -> bool:
     if needed(name):
         return False
     parts = name.split(".")
-    if name == "builtins.getattr":  # how enumerations and methods are stored; what it fetches is judged by its own name
+    if name in ("builtins.getattr", "__builtin__.getattr"):  # how enumerations and methods are stored; what it fetches is judged by its own name
         return False
     library = parts[0] in sys.stdlib_module_names and not (parts[0] in _SHADOWED and parts[-1][:1].isupper() and parts[-1] not in _CODE)
     return library or _RUNS.match(name) is not None or not _HIDDEN.isdisjoint(parts[1:]) or (len(parts) > 1 and parts[-1] in _LAST)

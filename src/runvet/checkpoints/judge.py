@@ -25,7 +25,7 @@ def own_problems(checkpoint: Checkpoint, root: str, role: Role | None) -> list[P
 
 
 def _empty(checkpoint: Checkpoint, root: str, role: Role | None) -> list[Problem]:
-    if role == "other":
+    if role == "other" or (checkpoint.dangerous and not checkpoint.tensors):
         return []
     hollow = [n for n in checkpoint.empty_states if words(n) & _MODEL_STATES and not words(n) & {"optimizer", "optim", "scheduler"}]
     if not checkpoint.tensors:
@@ -53,7 +53,7 @@ def non_finite(checkpoint: Checkpoint) -> list[Problem]:
     if checkpoint.values is None:
         return []
     counts = np.where(checkpoint.values.scanned, checkpoint.values.non_finite, 0)
-    bad = [(t, int(n)) for t, n in zip(checkpoint.tensors, counts, strict=True) if n and not _MASKS.search(t.name)]
+    bad = [(t, int(n)) for t, n in zip(checkpoint.tensors, counts, strict=True) if n and t.role != "other" and not _MASKS.search(t.name)]
     if not bad:
         return []
     total, elements = sum(n for _, n in bad), sum(t.elements for t, _ in bad)

@@ -134,13 +134,17 @@ class Checkpoint:
 
     @property
     def finite(self) -> bool | None:
-        """Whether every value is finite; None unless all values were scanned."""
+        """Whether every value of model, optimizer and averages is finite; None unless all values were scanned.
+
+        The state of callbacks and random generators does not count: a best score starts as infinity.
+        """
         if self.values is None:
             return None
-        if int(self.values.non_finite[self.values.scanned].sum()):
+        counted = np.array([t.role != "other" for t in self.tensors], dtype=np.bool_)
+        if int(self.values.non_finite[self.values.scanned & counted].sum()):
             return False
-        stored = [t.layout != "unstored" for t in self.tensors]
-        return True if bool(self.values.scanned[np.array(stored, dtype=np.bool_)].all()) else None
+        stored = np.array([t.layout != "unstored" for t in self.tensors], dtype=np.bool_)
+        return True if bool(self.values.scanned[stored & counted].all()) else None
 
     @property
     def usable(self) -> bool | None:

@@ -34,7 +34,7 @@ _STEP_KEYS = (
     "global_step", "step", "steps", "global_steps", "iteration", "iter", "iterations", "it", "n_iter", "current_step", "train_step", "train_steps", "total_steps",
     "num_steps", "global_iteration", "iter_num", "current_iter", "iteration_num", "num_updates", "updates", "num_timesteps", "step_num", "training_step", "trained_steps",
 )  # fmt: skip
-_EPOCH_KEYS = ("epoch", "epochs", "current_epoch", "epoch_num", "num_epoch", "epochs_done", "start_epoch", "last_epoch", "epoch_idx", "epochs_trained")
+_EPOCH_KEYS = ("epoch", "epochs", "current_epoch", "epoch_num", "num_epoch", "epochs_done", "start_epoch", "epoch_idx", "epochs_trained")
 _INNER = ("meta", "state", "trainer", "train_state", "trainer_state", "training_state", "progress", "train_stats", "counters", "metadata", "info", "extra", "extra_state", "train", "__metadata__")
 
 

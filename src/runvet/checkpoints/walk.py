@@ -103,6 +103,8 @@ class Walk:
                     pieces = (self._piece(value),)
                     if layout == "dense" and _strided(value):
                         layout = "view"
+            if layout == "sparse" and role is None:
+                role = "other"  # weights are dense; what is sparse beside them is a mask, a graph or a gradient
             self.content.add(Tensor(name, value.shape, pieces[0].dtype if pieces else value.dtype, role or "model", layout), pieces)
         except Damaged as error:
             self.content.damaged(f"tensor {name[:120]!r}: {error}")

@@ -60,7 +60,9 @@ def _stamped(stage: Stage) -> Pace | None:
     x, seconds = np.concatenate(xs), np.concatenate(each)
     if len(x) < FEWEST:
         return None
-    return Pace(series, x, seconds, np.concatenate(numbers), True, f"s per {series.axis}", speed(series.time, series.x()))
+    return Pace(
+        series, x, seconds, np.concatenate(numbers), True, f"s per {series.axis}", speed(series.time, series.x())
+    )
 
 
 def _logged(stage: Stage) -> Pace | None:

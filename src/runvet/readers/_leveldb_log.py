@@ -28,8 +28,10 @@ def header(ident: bytes, magic: int) -> bytes:
 def records(
     stream: IO[bytes], sink: Sink, *, begin: int = HEADER, checksum: Callable[[bytes], int] = zlib.crc32
 ) -> Iterator[bytes]:
-    """Every whole record behind the file's header of `begin` bytes. A record cut off at the end of the file is not spoken of: writers
-    keep back up to a block. Damage is named in `sink` with its offset; reading goes on at the next block.
+    """Every whole record behind the `begin` bytes of the file's header.
+
+    A record cut off at the end of the file is not spoken of: writers keep back up to a block. Damage is named in
+    `sink` with its offset; reading goes on at the next block. `checksum` is taken over type byte and data.
     """
     pieces: list[bytes] = []
     size = bad = offset = 0

@@ -18,6 +18,10 @@ from runvet.readers._rocksdb import log_contents
 from runvet.sink import Sink
 from runvet.source import Source
 
+EXPORT = (
+    "export it with Aim itself: `for runs in aim.Repo(PATH).query_metrics('True').iter_runs(): "
+    "runs.dataframe().to_csv(...)`, or the CSV export of its Metrics Explorer"
+)
 _LOG = re.compile(r"\d{6,}\.log")
 _CELL = re.compile(
     rb"seqs\xfe(?:v\d+\xfe)?chunks\xfe[^\xfe]+\xfe\xfe(.{8})\xfe([^\xfe]+)\xfe(val|step|epoch|time)\xfe\xfe(.{8})\xfe",
@@ -40,8 +44,7 @@ def read(source: Source, sink: Sink) -> None:
     if source.suffix == ".sst" and kind:
         sink.problem(
             "the older part of this Aim run is in a RocksDB table, which is not read",
-            remedy="export it: `python -c \"import aim; aim.Repo('.').query_metrics('True').collect()...\"` or "
-            "`aim export`, or log to CSV or TensorBoard as well",
+            remedy=EXPORT,
         )
     elif _LOG.fullmatch(source.name) and kind == "seqs":
         with source.open() as stream:
@@ -110,11 +113,12 @@ def _attributes(contents: dict[bytes, bytes], sink: Sink) -> None:
         decoded = _decode(value)
         if match is not None and decoded is not None:
             name = re.sub(rb"\xfe\xfe?", b".", re.sub(rb"\xfe.{8}\xfe", _index, match[1] + b"\xfe")).strip(b".")
-            sink.setting(name.decode("utf-8", "replace"), decoded)
+            if not name.startswith(b"__"):  # Aim's own: packages, environment variables
+                sink.setting(name.decode("utf-8", "replace"), decoded)
 
 
 def _index(match: re.Match[bytes]) -> bytes:
-    return b"%d\xfe" % struct.unpack(">q", match[0][1:9])
+    return b"%d\xfe" % int.from_bytes(match[0][1:9], "big", signed=True)
 
 
 def _decode(value: bytes) -> str | int | float | bool | None:

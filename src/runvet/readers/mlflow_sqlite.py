@@ -40,7 +40,7 @@ def read(source: Source, sink: Sink) -> None:
         sink.problem(f"the database is damaged or in use: {error}", remedy="run `sqlite3 FILE .recover` on a copy")
 
 
-reader = Reader("mlflow-sqlite", claims, read)
+reader = Reader("mlflow_sqlite", claims, read)
 
 
 def _runs(connection: sqlite3.Connection, sink: Sink) -> dict[str, Sink]:

@@ -12,9 +12,88 @@ from runvet.source import Source, decode
 
 _LOGS = frozenset({".log", ".out", ".err", ".txt", ".stdout", ".stderr", ".nohup", ".console", ".output", ""})
 _OTHER = frozenset(
-    ".py .pyi .ipynb .c .h .cc .cpp .cu .cuh .hpp .rs .go .java .js .ts .css .html .htm .xml .svg .md .rst .tex .bib .json .jsonl .yaml .yml .toml "
-    ".ini .cfg .csv .tsv .sh .bash .bat .ps1 .lock .sql .proto .cmake .patch .diff .r .m .jl .lua .rb .php .scala .kt .swift .srt .vtt .ply .obj "
-    ".pdb .fasta .fa .gitignore .env .pem .key .png .jpg .jpeg .gif .webp .bmp .pt .pth .bin .npy .npz .pkl .h5 .safetensors .onnx .zip .tar".split()
+    [
+        ".py",
+        ".pyi",
+        ".ipynb",
+        ".c",
+        ".h",
+        ".cc",
+        ".cpp",
+        ".cu",
+        ".cuh",
+        ".hpp",
+        ".rs",
+        ".go",
+        ".java",
+        ".js",
+        ".ts",
+        ".css",
+        ".html",
+        ".htm",
+        ".xml",
+        ".svg",
+        ".md",
+        ".rst",
+        ".tex",
+        ".bib",
+        ".json",
+        ".jsonl",
+        ".yaml",
+        ".yml",
+        ".toml",
+        ".ini",
+        ".cfg",
+        ".csv",
+        ".tsv",
+        ".sh",
+        ".bash",
+        ".bat",
+        ".ps1",
+        ".lock",
+        ".sql",
+        ".proto",
+        ".cmake",
+        ".patch",
+        ".diff",
+        ".r",
+        ".m",
+        ".jl",
+        ".lua",
+        ".rb",
+        ".php",
+        ".scala",
+        ".kt",
+        ".swift",
+        ".srt",
+        ".vtt",
+        ".ply",
+        ".obj",
+        ".pdb",
+        ".fasta",
+        ".fa",
+        ".gitignore",
+        ".env",
+        ".pem",
+        ".key",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".gif",
+        ".webp",
+        ".bmp",
+        ".pt",
+        ".pth",
+        ".bin",
+        ".npy",
+        ".npz",
+        ".pkl",
+        ".h5",
+        ".safetensors",
+        ".onnx",
+        ".zip",
+        ".tar",
+    ]
 )
 _NAMES = re.compile(
     r"(?i)^(?:requirements|constraints|licen[cs]e|readme|copying|notice|authors|changelog|vocab|merges|classes|labels|names|cmakelists|makefile|dockerfile)"
@@ -27,7 +106,7 @@ def claims(source: Source) -> float:
     if source.suffix in _OTHER or _NAMES.match(source.name) or not source.head:
         return 0.0
     text = decode(source.head, source.encoding)
-    odd = sum(c < " " and c not in "\t\n\r\x08\x1b\x0c" or c == "\ufffd" for c in text)
+    odd = sum((c < " " and c not in "\t\n\r\x08\x1b\x0c") or c == "\ufffd" for c in text)
     if odd * 20 > len(text):
         return 0.0
     if text.startswith(("%PDF", "\x89PNG", "<?xml", "<!DOCTYPE", "<html", "#!/")) or not any(c.isalpha() for c in text):

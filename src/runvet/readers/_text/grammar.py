@@ -12,7 +12,7 @@ from runvet.readers._text.names import Name, name_of
 _TAG = re.compile(r"^\s{0,8}\[\s?(?P<t>[A-Za-z][^\[\]]{0,60})\]\s{0,3}(?!\s*$)")
 _SUMMARY = re.compile(r"^\s{0,8}\*\s{1,3}\S")
 _BEST = re.compile(r"(?i)(?<![a-z/])best(?![a-z@])")
-_LETTER = frozenset("s i n k t".split())
+_LETTER = frozenset("s i n k t".split())  # noqa: SIM905
 _KEEP_TAG = re.compile(r"(?i)debug|range|eval|val|test|best|final|summar|sampl|profil|monitor|diag")
 _AVERAGE = re.compile(
     r"(?i)\b(?:averaged? stats|average[ds]?|mean|summary|final|overall|total|results?|epoch summary)\b"
@@ -49,7 +49,7 @@ class Plan:
     within: bool = False  # the line counts batches within an epoch
     spans: tuple[int, ...] = ()  # first numbers of the ranges
     best: bool = False
-    heading: bool = False
+    decimals: int = -1  # of the last number of the first line of this shape, where the line ends with it
     indented: bool = False
     planned: tuple[tuple[str, int], ...] = ()
     events: tuple[str, ...] = ()
@@ -86,7 +86,6 @@ def compile_plan(masked: str) -> Plan:
     plan.ranges = bool(spans) and len(found) > 1
     plan.spans = tuple(a.first for a in spans)
     _name_slots(plan, raw, gaps, body, tag)
-    plan.heading = plan.placed and not plan.slots
     return plan
 
 

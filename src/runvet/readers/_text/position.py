@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -51,6 +52,8 @@ class Tracker:
 
         `final`: the step is a global one. `side`: '' in training, else the phase whose own counter this is.
         """
+        epoch = epoch if epoch is not None and math.isfinite(epoch) else None
+        step = step if step is not None and math.isfinite(step) else None
         if epoch is not None and epoch == int(epoch):
             self.base = min(self.base if self.base is not None else 1.0, epoch, 1.0)
         if side:

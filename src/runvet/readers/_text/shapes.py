@@ -45,4 +45,6 @@ class Shapes:
         spanned = any(not n.isdigit() for i in plan.spans for n in numbers[i : i + 2])
         if plan.ranges and spanned and level not in {"warning", "error"}:
             plan.events += ("range",)
+        if numbers and text.rstrip().endswith(numbers[-1]):
+            plan.decimals = len(numbers[-1].partition(".")[2])
         return plan

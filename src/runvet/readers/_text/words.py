@@ -8,20 +8,85 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _SPLIT = re.compile(r"[\s_/\-.()\[\]:#*+]+")
 
 _EPOCH = frozenset(
-    "epoch ep epo epoca época époque epoche эпоха эпох 轮 轮次 周期 エポック 에폭 에포크 epoka dönem".split()
+    "epoch ep epo epoca época époque epoche эпоха эпох 轮 轮次 周期 エポック 에폭 에포크 epoka dönem".split()  # noqa: SIM905
 )
 _STEP = frozenset(
-    "step steps iter iters iteration iterations itr itrs it batch batches update updates minibatch mb stp timesteps timestep "
-    "步 步数 迭代 迭代次数 批次 шаг итерация paso étape schritt bước ステップ 스텝 globalstep".split()
+    [
+        "step",
+        "steps",
+        "iter",
+        "iters",
+        "iteration",
+        "iterations",
+        "itr",
+        "itrs",
+        "it",
+        "batch",
+        "batches",
+        "update",
+        "updates",
+        "minibatch",
+        "mb",
+        "stp",
+        "timesteps",
+        "timestep",
+        "步",
+        "步数",
+        "迭代",
+        "迭代次数",
+        "批次",
+        "шаг",
+        "итерация",
+        "paso",
+        "étape",
+        "schritt",
+        "bước",
+        "ステップ",
+        "스텝",
+        "globalstep",
+    ]
 )
 _PLAIN = frozenset(
-    "train training trn val valid validation validating validate test testing eval evaluation evaluating end of current cur "
-    "start starting at in the begin beginning this trainer my main now completed finished total time".split()
+    [
+        "train",
+        "training",
+        "trn",
+        "val",
+        "valid",
+        "validation",
+        "validating",
+        "validate",
+        "test",
+        "testing",
+        "eval",
+        "evaluation",
+        "evaluating",
+        "end",
+        "of",
+        "current",
+        "cur",
+        "start",
+        "starting",
+        "at",
+        "in",
+        "the",
+        "begin",
+        "beginning",
+        "this",
+        "trainer",
+        "my",
+        "main",
+        "now",
+        "completed",
+        "finished",
+        "total",
+        "time",
+    ]
 )
 _GLOBAL = frozenset(
-    "global total num number env opt optimizer optim updates timesteps globalstep trainer agent".split()
+    "global total num number env opt optimizer optim updates timesteps globalstep trainer agent".split()  # noqa: SIM905
 )
-_COUNTS = frozenset("max total num n nb number of training train optimization the all planned".split())
+_COUNTS = frozenset("max total num n nb number of training train optimization the all planned".split())  # noqa: SIM905
 
 # What a metric is called; anything with one of these words may stand without a separator or a position of its own.
 _METRIC = re.compile(
@@ -35,8 +100,41 @@ NEUTRAL = re.compile(
     r"(?i)(?<![a-z])(?:lr|learning.?rate|time|mem|memory|speed|throughput|fps|data|wps|ups|wpb|gpu|grad.?norm|gnorm|num updates|batch time|data time|loss.?scale|momentum|wall|steps?|epoch|it)(?![a-z])"
 )
 IGNORED = frozenset(
-    "eta remaining seed random seed device cuda gpu gpus port pid line version v num rank local rank world size file id gpu id job id line no "
-    "python pid tid thread node".split()
+    [
+        "eta",
+        "remaining",
+        "seed",
+        "random",
+        "seed",
+        "device",
+        "cuda",
+        "gpu",
+        "gpus",
+        "port",
+        "pid",
+        "line",
+        "version",
+        "v",
+        "num",
+        "rank",
+        "local",
+        "rank",
+        "world",
+        "size",
+        "file",
+        "id",
+        "gpu",
+        "id",
+        "job",
+        "id",
+        "line",
+        "no",
+        "python",
+        "pid",
+        "tid",
+        "thread",
+        "node",
+    ]
     + [
         "random seed",
         "v num",
@@ -51,12 +149,49 @@ IGNORED = frozenset(
     ]
 )
 COUNTED = frozenset(
-    "test val valid validation eval train training testing validating progress batch batches predicting inference".split()
+    "test val valid validation eval train training testing validating progress batch batches predicting inference".split()  # noqa: SIM905
 )
-GENERIC = frozenset("min max mean std avg average median sum count var p50 p90 p95 p99 range norm".split())
+GENERIC = frozenset("min max mean std avg average median sum count var p50 p90 p95 p99 range norm".split())  # noqa: SIM905
 STOP = frozenset(
-    "with and of is was at the to in by from after on for that are has reached got a an as over than this be via into it's its using "
-    "improved decreased increased dropped now to:".split()
+    [
+        "with",
+        "and",
+        "of",
+        "is",
+        "was",
+        "at",
+        "the",
+        "to",
+        "in",
+        "by",
+        "from",
+        "after",
+        "on",
+        "for",
+        "that",
+        "are",
+        "has",
+        "reached",
+        "got",
+        "a",
+        "an",
+        "as",
+        "over",
+        "than",
+        "this",
+        "be",
+        "via",
+        "into",
+        "it's",
+        "its",
+        "using",
+        "improved",
+        "decreased",
+        "increased",
+        "dropped",
+        "now",
+        "to:",
+    ]
 )
 
 _PHASES = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -112,7 +113,7 @@ def _distinct(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 def _moved(records: Sequence[Environment]) -> list[tuple[str, str, str, str]]:
     """Packages whose file changed between two records: name, old and new path, place of the new one."""
     out = []
-    for old, new in zip(records, records[1:], strict=False):
+    for old, new in itertools.pairwise(records):
         for name, path in new.packages.items():
             before = old.packages.get(name)
             if before is None or before == path or not (ABSOLUTE.match(before) and ABSOLUTE.match(path)):

@@ -13,7 +13,7 @@ from runvet.rules import Action, Measure, Sick, rule
 from runvet.run import Event, Stage
 
 MEMORY = re.compile(r"OutOfMemory|out of memory|\bOOM\b|oom-kill", re.IGNORECASE)
-SCHEDULER = re.compile(r"time limit|preempt|CANCELLED|SIGTERM|signal 15", re.IGNORECASE)
+ORDERLY = re.compile(r"time limit|preempt|CANCELLED|SIGTERM|signal 15|^\s*Terminated\b|SIGINT|SIGHUP", re.IGNORECASE)
 
 
 @rule("LOG107", "killed-process", level="critical", since="0.1")
@@ -31,7 +31,7 @@ def killed_process(log: ConsoleLog, timeline: Timeline, *, reached: float = 0.97
     Check the newest checkpoint before resuming from it. Host memory: fewer data-loading workers, smaller caches.
     Accelerator memory: smaller batch with accumulation, checkpointed activations.
     ## When to ignore it
-    Somebody ended the run on purpose.
+    Somebody ended the run on purpose. An orderly end (`Terminated`, a scheduler's time limit) is spared.
     ## Known limits
     The kernel's own message stands in the system log, not in the program's output.
     ## References
@@ -39,7 +39,7 @@ def killed_process(log: ConsoleLog, timeline: Timeline, *, reached: float = 0.97
     """
     found = [e for e in log.events if _fatal(e) and not (timeline.knows(e) and timeline.survived(e))]
     # A kill is always final for its process: what follows it in the same file is a later launch.
-    found = [e for e in log.events if e in found or (e.kind == "killed" and not SCHEDULER.search(e.text))]
+    found = [e for e in log.events if e in found or (e.kind == "killed" and not ORDERLY.search(e.text))]
     found = timeline.deaths(found)
     if not found:
         return
@@ -76,7 +76,7 @@ def killed_process(log: ConsoleLog, timeline: Timeline, *, reached: float = 0.97
 
 def _fatal(event: Event) -> bool:
     if event.kind == "killed":
-        return not SCHEDULER.search(event.text)
+        return not ORDERLY.search(event.text)
     return event.kind == "out-of-memory" or (
         event.kind == "traceback" and MEMORY.search(f"{event.value} {event.text}") is not None
     )

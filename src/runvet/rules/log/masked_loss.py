@@ -67,9 +67,11 @@ def _longest(mask: npt.NDArray[np.bool_]) -> tuple[int, int] | None:
 
 def _gradient(part: Series, grads: GradNorm | None, low: int, high: int) -> Measure | None:
     """What the gradient norm says over the zero losses, if it is broken there."""
-    if grads is None:
-        return None
-    norm = grads.lead
+    found = (_norm(part, norm, low, high) for norm in (grads.series if grads else ()))
+    return next((measure for measure in found if measure is not None), None)
+
+
+def _norm(part: Series, norm: Series, low: int, high: int) -> Measure | None:
     x, at = part.x(), norm.x()
     if part.axis != norm.axis or len(norm) < 0.5 * low:
         return None

@@ -19,6 +19,8 @@ TEARDOWN = frozenset(
 )
 # Trackers and hubs that could not be reached; training does not need them.
 NETWORK = re.compile(r"connect|timeout|http|ssl|url|request|comm|network|wandb|proxy|grpc|rpc", re.IGNORECASE)
+# Exceptions that a program caught are its own affair until there are many of them.
+CAUGHT, CAUGHT_SHARE = 5, 0.01
 EARLIEST_STOP = 0.3  # share of the plan after which a program that says it is finished is believed
 # Told by LOG107 killed-process.
 MEMORY = re.compile(r"OutOfMemory|out of memory", re.IGNORECASE)
@@ -48,7 +50,8 @@ def traceback(log: ConsoleLog, timeline: Timeline, *, reached: float = 0.97, rep
     - The exceptions of Python: https://docs.python.org/3/library/exceptions.html
     """
     deaths = timeline.deaths([e for e in log.of("traceback") if not _by_design(e)])
-    failures = [e for e in deaths if not _put_right(e, timeline)]
+    caught = sum(timeline.knows(e) and timeline.survived(e) for e in deaths)
+    failures = [e for e in deaths if not _put_right(e, timeline, caught)]
     if not failures:
         return
     last, done = failures[-1], timeline.done
@@ -78,11 +81,14 @@ def _by_design(event: Event) -> bool:
     return kind in ENDED_BY_HAND or kind in TEARDOWN or bool(MEMORY.search(said) or FALLBACK.search(said))
 
 
-def _put_right(event: Event, timeline: Timeline) -> bool:
-    """Whether training began only after it, or went on in spite of a tracker that was out of reach."""
+def _put_right(event: Event, timeline: Timeline, caught: int) -> bool:
+    """Whether training began only after it, or the same process went on and it is one of few."""
     if not timeline.knows(event) or not timeline.after(event):
         return False
-    return not timeline.before(event) or (timeline.survived(event) and NETWORK.search(_type(event)) is not None)
+    if not timeline.between(event.source, 0, event.line):
+        return True
+    few = caught < max(CAUGHT, CAUGHT_SHARE * len(timeline.lines[event.source]))
+    return timeline.survived(event) and (few or NETWORK.search(_type(event)) is not None)
 
 
 def _unfinished(log: ConsoleLog, timeline: Timeline, last: Event, reached: float, *, known: bool) -> bool:

@@ -15,17 +15,19 @@ from runvet.rules._phrases import num, percent, place, since, span
 from runvet.run import FloatArray, Series, Stage
 
 SMOOTH = 12  # distinct values on the way down; fewer is a schedule of steps, whose last level is meant
-FLOOR = 0.01  # of the fall: how close to its lowest value the learning rate counts as at its floor
+FLOOR = 1e-4  # of the fall: how close to its lowest value the learning rate counts as at its floor
+EARLY = 0.03  # how much longer than a whole share of the plan a schedule may seem (points are some steps apart)
+SMALL = 6  # multiples up to which being a whole number is telling; beyond, powers of two or the world size
 # Settings that give the length of the decay itself: then a short decay is what was asked for.
-LENGTHS = frozenset(
-    "lr_decay_iters lr_decay_steps decay_steps decay_iters t_max lr_max_steps cosine_steps scheduler_steps lr_decay_epochs"
-    " decay_epochs num_cycles t_0 cooldown_epochs lr_scheduler_steps".split()
-)
+LENGTHS = frozenset({
+    "lr_decay_iters", "lr_decay_steps", "decay_steps", "decay_iters", "t_max", "lr_max_steps", "cosine_steps",
+    "scheduler_steps", "lr_decay_epochs", "decay_epochs", "num_cycles", "t_0", "cooldown_epochs", "lr_scheduler_steps",
+})  # fmt: skip
 
 
 @rule("LR103", "schedule-ended-early", level="critical", since="0.1", explains=("LR101",))
 def schedule_ended_early(
-    stage: Stage, rates: LearningRate, plan: Plan, *, closeness: float = 0.06, largest: float = 64
+    stage: Stage, rates: LearningRate, plan: Plan, *, closeness: float = 0.08, largest: float = 64
 ) -> Sick | Unsure | None:
     """The learning rate reached its floor a whole number of times too early.
 
@@ -55,14 +57,25 @@ def schedule_ended_early(
                 continue
             if planned is None:
                 return Unsure("the plan and the learning rate count differently", "planned_steps = … in runvet.toml")
-            at, peak, floor = fall
-            x = part.x()
-            early = planned / at if at > 0 else math.inf
-            times = round(early)
-            stayed = float(x[-1]) >= at + 0.25 * (planned - at)  # it went on long enough at the floor to be sure
-            if 2 <= times <= largest and abs(early / times - 1) <= closeness and stayed and not _meant(stage):
+            times = _times(planned / fall[0] if fall[0] > 0 else math.inf, closeness)
+            stayed = float(part.x()[-1]) >= fall[0] + 0.25 * (planned - fall[0])  # long enough to be sure
+            telling = times <= SMALL or times & (times - 1) == 0 or times in _worlds(stage)
+            if 2 <= times <= largest and telling and stayed and not _meant(stage):
                 return _report(stage, part, plan, planned, times, fall)
     return None
+
+
+def _times(ratio: float, closeness: float) -> int:
+    """The whole number that a ratio stands for, 0 for none. A cosine looks flat shortly before its end."""
+    for times in (math.floor(ratio), math.ceil(ratio)) if math.isfinite(ratio) else ():
+        if times and -EARLY <= ratio / times - 1 <= closeness:
+            return times
+    return 0
+
+
+def _worlds(stage: Stage) -> set[float]:
+    """The numbers of processes that the log names."""
+    return {float(e.value) for e in stage.events if e.kind == "world-size" and isinstance(e.value, (int, float))}
 
 
 def _fall(series: Series) -> tuple[float, float, float] | None:
@@ -100,8 +113,7 @@ def _report(
 ) -> Sick:
     at, peak, floor = fall
     x = part.x()
-    worlds = [float(e.value) for e in stage.events if e.kind == "world-size" and isinstance(e.value, (int, float))]
-    same = f", the world size" if times in worlds else ""
+    same = ", the world size" if times in _worlds(stage) else ""
     where = int(np.searchsorted(x, at))
     return Sick(
         f"{part.name} is at its floor {num(floor)} from {place(part.axis, at)} on, 1/{times} of the planned"

@@ -12,7 +12,7 @@ from runvet import examples
 from runvet.evidence.curves import LearningRate, TrainLoss
 from runvet.evidence.events import Plan
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules._phrases import num, percent, place, since, span
+from runvet.rules._phrases import percent, place, since, span
 from runvet.run import FloatArray, Series, Stage
 from runvet.statistics import noise
 

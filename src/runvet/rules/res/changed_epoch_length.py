@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -44,8 +46,8 @@ def changed_epoch_length(
     ## References
     - Failure reports: wenet-e2e/wenet#622, tensorpack/tensorpack#598, bghira/SimpleTuner#3045.
     """
-    for old, new in zip(lengths.spans, lengths.spans[1:], strict=False):
-        worlds = _worlds(old, new, seams, environments)
+    for old, new in itertools.pairwise(lengths.spans):
+        worlds = _worlds(new, seams, environments)
         fits = (
             worlds is not None and abs(old.steps * worlds[0] - new.steps * worlds[1]) <= CLOSE * old.steps * worlds[0]
         )
@@ -70,9 +72,7 @@ def _restarted(old: Span, new: Span, lengths: EpochLength, events: Events, seams
     return not lengths.counted and seams is None and whole
 
 
-def _worlds(
-    old: Span, new: Span, seams: Seams | None, environments: Environments | None
-) -> tuple[float, float, str] | None:
+def _worlds(new: Span, seams: Seams | None, environments: Environments | None) -> tuple[float, float, str] | None:
     """Numbers of processes before and after the change with their place."""
     for joint in seams.resumed if seams is not None else ():
         told = joint.told.get("world-size")
@@ -146,8 +146,6 @@ def _stage(before: int, after: int, *worlds: int) -> Stage:
 
 def _cut(stage: Stage, at: int) -> Stage:
     """The same stage with a new process from point `at` on."""
-    from dataclasses import replace
-
     series = tuple(replace(s, segment=(s.line > at).astype(np.int64)) for s in stage.series)
     return replace(stage, series=series)
 

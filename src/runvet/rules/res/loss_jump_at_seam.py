@@ -67,9 +67,9 @@ def loss_jump_at_seam(
             continue
         judged += 1
         size, base = jump.after - jump.before, _base(joint, jump.before)
-        if jump.errors > errors and size > sigmas * jump.noise and size > relative * base:
-            if worst is None or jump.errors > worst[0]:
-                worst = (jump.errors, joint, jump)
+        found = jump.errors > errors and size > sigmas * jump.noise and size > relative * base
+        if found and (worst is None or jump.errors > worst[0]):
+            worst = (jump.errors, joint, jump)
     if worst is None:
         return None if judged or not seams.resumed else Unsure("too few points beside the seam", "log loss more often")
     return _report(worst[1], worst[2], lost)

@@ -1,0 +1,99 @@
+"""Which files of a run may be checkpoints, by their names alone: no file is opened here."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from runvet.checkpoints.names import epoch_of, step_of, stem, words
+
+Strength: TypeAlias = Literal["sure", "maybe"]
+
+DEPTH = 24
+_SKIPPED = {".git", ".venv", "venv", "__pycache__", "node_modules", "site-packages", ".cache", ".ipynb_checkpoints", ".hypothesis", ".mypy_cache"}
+_SURE = (".pt", ".pth", ".ckpt", ".safetensors", ".keras", ".weights.h5", ".pth.tar", ".pt.tar", ".ckpt.tar", ".th", ".pyth", ".chkpt", ".checkpoint")
+_MAYBE = (".bin", ".pkl", ".pickle", ".h5", ".hdf5", ".npz", ".npy", ".zip", ".tar", ".msgpack", ".model", ".params")
+_BIN = re.compile(r"(?i)^(?:pytorch_model|diffusion_pytorch_model|adapter_model|optimizer|scheduler|scaler|training_args|model)(?:[-_.].*)?\.bin$")
+_SAYS = {
+    "checkpoint", "checkpoints", "ckpt", "ckpts", "chkpt", "weights", "weight", "model", "models", "params", "state", "states", "optimizer", "optim", "ema",
+    "policy", "agent", "best", "last", "latest", "final", "snapshot", "snapshots", "rng",
+}  # fmt: skip
+_OTHERWISE = {
+    "sample", "samples", "prediction", "predictions", "preds", "pred", "data", "dataset", "datasets", "voxels", "feature", "features", "embedding", "embeddings",
+    "latent", "latents", "result", "results", "metric", "metrics", "eval", "evaluations", "history", "stats", "replay", "buffer", "log", "logs", "generated", "cache",
+    "inputs", "outputs", "targets", "labels", "images", "tokens", "train", "test", "val", "valid", "vocab", "tokenizer",
+}  # fmt: skip
+_DATA_FOLDERS = {"data", "dataset", "datasets", "samples", "sample", "generated", "predictions", "features", "embeddings", "latents", "cache", "replay"}
+_CHECKPOINT_FOLDERS = {"checkpoint", "checkpoints", "ckpt", "ckpts", "weights", "models", "model", "snapshots", "states"}
+
+
+@dataclass(slots=True)
+class Folder:
+    """A folder: its path relative to the listed one ('' for itself), its files with sizes in bytes, its folders."""
+
+    path: Path
+    relative: str
+    files: dict[str, tuple[int, float]] = field(default_factory=dict)
+    folders: dict[str, Folder] = field(default_factory=dict)
+
+    def inside(self, name: str) -> str:
+        """The relative path of something in this folder."""
+        return f"{self.relative}/{name}" if self.relative else name
+
+
+def tree(path: Path, relative: str = "", depth: int = 0, targets: set[str] | None = None) -> Folder:
+    """All folders and files below a path. Links to folders are not followed; a link to a listed file is left out."""
+    folder = Folder(path, relative)
+    try:
+        entries = sorted(os.scandir(path), key=lambda e: e.name)
+    except OSError:
+        return folder
+    for entry in entries:
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                if depth < DEPTH and entry.name not in _SKIPPED:
+                    folder.folders[entry.name] = tree(Path(entry.path), folder.inside(entry.name), depth + 1)
+            elif entry.is_file() and not (entry.is_symlink() and _near(entry.path, path)):
+                stat = entry.stat()
+                folder.files[entry.name] = stat.st_size, stat.st_mtime
+        except OSError:
+            continue
+    return folder
+
+
+def _near(link: str, folder: Path) -> bool:
+    """Whether a link points to a file of the same folder, as `last.ckpt` often does: that file is listed anyway."""
+    return os.path.dirname(os.path.realpath(link)) == os.path.realpath(folder)
+
+
+def strength(relative: str) -> Strength | None:
+    """How sure the name makes that a file holds training state: 'maybe' must be proved by its content."""
+    parts = relative.split("/")
+    name, folders = parts[-1], parts[:-1]
+    lower = name.lower()
+    if name.startswith(".") or lower.endswith((".json", ".txt", ".yaml", ".lock")):
+        return None
+    among_data = any(f.lower() in _DATA_FOLDERS for f in folders)
+    said = words(stem(name))
+    if lower.endswith(_SURE) or _BIN.match(name):
+        return "maybe" if among_data and not _suggests(said, folders) else "sure"
+    if lower.endswith(_MAYBE) and not among_data:
+        if lower.endswith((".pkl", ".pickle", ".bin", ".zip")):
+            return "maybe"
+        numbered = any(words(f) & _CHECKPOINT_FOLDERS for f in folders[-2:]) and (step_of(name) is not None or epoch_of(name) is not None)
+        return "maybe" if (_suggests(said, folders) or numbered) and not said & _OTHERWISE else None
+    return None
+
+
+def suggested(relative: str) -> bool:
+    """Whether the name itself speaks of training state, which a file without tensors needs to be called empty."""
+    parts = relative.split("/")
+    said = words(stem(parts[-1]))
+    return not said & _OTHERWISE and (_suggests(said, parts[:-1]) or step_of(parts[-1]) is not None or epoch_of(parts[-1]) is not None)
+
+
+def _suggests(said: set[str], folders: list[str]) -> bool:
+    return bool(said & _SAYS) or any(words(f) & {"checkpoint", "checkpoints", "ckpt", "ckpts", "weights", "snapshots"} for f in folders[-2:])
