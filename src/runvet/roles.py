@@ -80,11 +80,13 @@ TABLE: Sequence[tuple[str, Meaning]] = (
     (r"(?:^|_)(?:codebook|action|actions|code|policy)?_?entropy(?:_|$)(?!loss)", Meaning("entropy", None)),
     (r"(?:^|_)(?:kl|kld|kldiv|kl_div|kl_loss|loss_kl|approx_kl|kl_approx|ppo_kl)(?:_|$)", Meaning("kl", None)),
     (
-        r"(?:^|_)(?:d|dis|disc|discr|discriminator|critic_d)_(?:\w+_)?loss|loss_(?:d|dis|disc|discriminator)(?:_|$)|^d_(?:a|b|real|fake)?$",
+        r"^(?:(?:loss|gan)_)?(?:d|net_?d|dis|disc|discr|discriminator)_(?:(?:a|b|x|y|real|fake|total|adv|gan|hinge)_)*loss"
+        r"|^loss_(?:d|dis|disc|discriminator)(?:_|$)|(?:^|_)discriminator_loss|^d_(?:a|b|real|fake)?$",
         Meaning("discriminator_loss", None),
     ),
     (
-        r"(?:^|_)(?:g|gen|generator)_(?:\w+_)?loss|loss_(?:g|gen|generator)(?:_|$)|^g_(?:a|b)?$|^gan_?loss",
+        r"^(?:(?:loss|gan)_)?(?:g|net_?g|gen|generator)_(?:(?:a|b|x|y|total|adv|gan|hinge)_)*loss"
+        r"|^loss_(?:g|gen|generator)(?:_|$)|(?:^|_)generator_loss|^g_(?:a|b)?$|^gan_?loss",
         Meaning("generator_loss", None),
     ),
     (

@@ -78,7 +78,7 @@ def decoded(raw: npt.NDArray[Any], kind: DType) -> npt.NDArray[Any]:
     if kind.decode == "shift":
         return (raw.astype(np.uint32) << np.uint32(16)).view(np.float32)
     if kind.decode == "table":
-        return np.take(_table(kind.name), raw)
+        return np.take(_table(kind.name), raw, mode="clip")
     return raw
 
 

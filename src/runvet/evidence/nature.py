@@ -31,6 +31,8 @@ class Nature:
 CONTRASTIVE = re.compile(
     r"(?<![a-z])(?:info_?nce|nt_?xent|simclr|moco|byol|simsiam|dino|ibot|vicreg|barlow|swav|contrastive|supcon|clip_loss|triplet)"
 )
+# The role alone is not enough: a `3D` in a name is no discriminator.
+ADVERSARY = re.compile(r"discr|(?<![a-z])(?:w?gan|adv)|generator|(?:^|[^a-z0-9])[dg]_?(?:a|b|loss|real|fake)\b|loss_?[dg]\b|dis_?(?:loss|real|fake|vid)|net_?[dg]\b", re.IGNORECASE)
 CONTINUED = frozenset(
     "pretrained resume resume_from resume_from_checkpoint resume_path resume_checkpoint model_name_or_path pretrained_model_name_or_path"
     " _name_or_path base_model base_model_name_or_path load_from finetune fine_tune finetune_from checkpoint_path ckpt_path init_checkpoint"
@@ -85,7 +87,7 @@ def nature(stage: Stage) -> Nature:
     return Nature(
         reinforcement=bool(rewards) and not preference or bool(re.search(r"mean_q\b|q_values?\b|td_loss|policy_gradient_loss|critic_loss|value_loss", names)),
         preference=preference,
-        adversarial=bool(stage.role("discriminator_loss")),
+        adversarial=any(ADVERSARY.search(s.name) for s in stage.role("discriminator_loss", "generator_loss", "loss_term", "train_loss")),
         contrastive=bool(CONTRASTIVE.search(names) or CONTRASTIVE.search(told)),
         continued=_continued(stage),
         ramps=_ramps(stage),

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from runvet.evidence import Missing, provides
 from runvet.run import Plain, Setting, Stage
@@ -107,7 +108,7 @@ def _from_words(stage: Stage) -> Iterator[Alphabet]:
     texts += [(log.source, log.source) for log in stage.logs] + [(stage.name, stage.name), (stage.run, stage.run)]
     texts += [(e.text, e.where) for e in stage.events[:400]]
     for text, where in texts:
-        low = text.lower()
+        low = unquote(text).lower()
         for pattern, size, name in DATASETS:
             if pattern.search(low):
                 yield Alphabet(size, "classes", f"{name} in {where}")

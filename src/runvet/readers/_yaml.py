@@ -92,7 +92,7 @@ def _scalar(node: yaml.Node, loader: yaml.SafeLoader) -> Plain:
     except (ValueError, OverflowError, IndexError):
         return str(node.value)[:2_000]
     text = str(node.value)
-    if kind == "str" and getattr(node, "style", None) is None and _FLOAT.fullmatch(text):
+    if kind == "str" and getattr(node, "style", None) not in ("'", '"', "|", ">") and _FLOAT.fullmatch(text):
         return float(text)
     return text[:2_000]
 

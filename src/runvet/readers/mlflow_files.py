@@ -51,7 +51,7 @@ def read(source: Source, sink: Sink) -> None:
                 if parts:
                     sink.problem("a line is not `milliseconds value step`; it is passed over", line=line)
                 continue
-            if len(parts) == 2 and not data.endswith(b"\n") and values:
+            if len(parts) == 2 and not data.endswith(b"\n"):
                 sink.problem("the last line is only half written; it is left out", line=line)
                 continue
             values.append(value)

@@ -112,7 +112,8 @@ class TextLog:
         """Keep a setting; whether the line belongs to a banner of settings and is nothing else."""
         session = self._session
         early = not (session.tracker.seen or plan.placed)
-        item = self._echo.take(text) if len(plan.slots) < 2 else None
+        metrics = len(plan.slots) > 1 or (plan.placed and bool(plan.slots))
+        item = None if metrics or "warning" in plan.events else self._echo.take(text)
         session.banner = item is not None and early
         if item is not None and (self._echo.within or early):
             session.keep([item], line)

@@ -100,53 +100,11 @@ NEUTRAL = re.compile(
     r"(?i)(?<![a-z])(?:lr|learning.?rate|time|mem|memory|speed|throughput|fps|data|wps|ups|wpb|gpu|grad.?norm|gnorm|num updates|batch time|data time|loss.?scale|momentum|wall|steps?|epoch|it)(?![a-z])"
 )
 IGNORED = frozenset(
-    [
-        "eta",
-        "remaining",
-        "seed",
-        "random",
-        "seed",
-        "device",
-        "cuda",
-        "gpu",
-        "gpus",
-        "port",
-        "pid",
-        "line",
-        "version",
-        "v",
-        "num",
-        "rank",
-        "local",
-        "rank",
-        "world",
-        "size",
-        "file",
-        "id",
-        "gpu",
-        "id",
-        "job",
-        "id",
-        "line",
-        "no",
-        "python",
-        "pid",
-        "tid",
-        "thread",
-        "node",
-    ]
-    + [
-        "random seed",
-        "v num",
-        "local rank",
-        "world size",
-        "gpu id",
-        "job id",
-        "time left",
-        "est time left",
-        "estimated time",
-        "python",
-    ]
+    {
+        *("eta", "remaining", "time left", "est time left", "estimated time", "seed", "random seed", "v num", "version"),
+        *("device", "cuda", "gpu", "gpus", "gpu id", "job id", "rank", "local rank", "world size", "port", "pid", "tid"),
+        *("line", "file", "id", "thread", "node", "python"),
+    }
 )
 COUNTED = frozenset(
     "test val valid validation eval train training testing validating progress batch batches predicting inference".split()  # noqa: SIM905

@@ -37,9 +37,8 @@ def killed_process(log: ConsoleLog, timeline: Timeline, *, reached: float = 0.97
     ## References
     - The out-of-memory killer of Linux: https://docs.kernel.org/mm/oom.html
     """
-    found = [e for e in log.events if _fatal(e) and not (timeline.knows(e) and timeline.survived(e))]
     # A kill is always final for its process: what follows it in the same file is a later launch.
-    found = [e for e in log.events if e in found or (e.kind == "killed" and not ORDERLY.search(e.text))]
+    found = [e for e in log.events if _fatal(e) and (e.kind == "killed" or not timeline.survived(e))]
     found = timeline.deaths(found)
     if not found:
         return

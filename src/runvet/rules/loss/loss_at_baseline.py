@@ -54,7 +54,7 @@ def loss_at_baseline(
     ## When to ignore it
     A discriminator at chance late in a run that has otherwise gone well; data without any signal.
     ## Known limits
-    The number of classes must be known, from a configuration or a data set's name. Class weights and label smoothing shift baselines.
+    The number of classes should be known, from a configuration or a data set's name; else only 10 and 100 are tried. Class weights and label smoothing shift baselines.
     ## References
     - Failure reports: tensorflow/tensorflow#12287, Atomu2014/product-nets#1, huggingface/transformers#4727.
     """
@@ -127,6 +127,10 @@ def _chance(series: Series, vocabulary: Vocabulary | None) -> str | None:
     for one in vocabulary.of("classes") if vocabulary else ():
         if 0.5 / one.size <= float(np.median(v)) <= CHANCE_ABOVE / one.size and float(v[len(v) // 5 :].max()) < 1.6 / one.size:
             return f"1/{one.size} = {1 / one.size:.3g}, the chance level of {one.source}"
+    flat = len(v) >= 15 and float(v.max() - v.min()) < 0.25 * float(np.median(v))
+    for size in () if vocabulary and vocabulary.of("classes") else (10, 100):
+        if flat and 0.95 / size <= float(np.median(v)) <= CHANCE_ABOVE / size:
+            return f"about 1/{size}, the chance level of {size} classes"
     return None
 
 
@@ -180,6 +184,7 @@ def _metric(part: Series, chance: str) -> Sick:
         "data without a signal",
         _actions(),
         guilty(part, float(x[0])),
+        level="warning" if chance.startswith("about") else None,
     )
 
 

@@ -31,7 +31,8 @@ class Worse:
 
 @rule("LOSS105", "overfitting", level="critical", since="0.1", explains=("LOSS109", "LOSS119"))
 def overfitting(
-    val: ValLoss,
+    stage: Stage,
+    val: ValLoss | None,
     nature: Nature,
     loss: TrainLoss | None,
     metrics: ValMetrics | None,
@@ -59,13 +60,16 @@ def overfitting(
     """
     if nature.reinforcement or nature.adversarial:
         return Unsure("validation losses of reinforcement learning and of adversaries do not measure fit")
-    for series in val.series:
+    held_out = val.series if val is not None else _bare(stage)
+    if not held_out:
+        return Unsure("no validation loss", "log val/loss at every evaluation")
+    for series in held_out:
         part = last_part(series, 4)
         found = _worse(part) if part is not None else None
         if part is None or found is None or not found.last > found.best:
             continue
         size = (found.last - found.best) / abs(found.best) if found.best > 0 else math.nan
-        if size < worse:
+        if size < (worse if len(part) < 40 else 0.6 * worse):  # many evaluations say so more surely
             continue
         trend = _training(loss, part, found.at)
         if trend is not None and trend[1] - trend[0] > max(trend[2], 0.0):
@@ -76,6 +80,13 @@ def overfitting(
         level: Level | None = None if size >= grave and not better and trend is not None else "warning"
         return _told(part, found, size, trend, better[0] if better else None, level)
     return None
+
+
+def _bare(stage: Stage) -> tuple[Series, ...]:
+    """A `loss` without a split, logged more rarely than one that says `train`: that of an evaluation."""
+    losses = stage.role("train_loss")
+    told = max((s.total for s in losses if s.split == "train"), default=0)
+    return tuple(s for s in losses if s.split is None and 3 < s.total * 2 <= told)
 
 
 def _worse(part: Series) -> Worse | None:
@@ -112,7 +123,9 @@ def _training(loss: TrainLoss | None, val: Series, at: float) -> tuple[float, fl
     """The training loss around x = `at` and at the end, and what its noise explains; None without a shared axis."""
     if loss is None or not loss.is_total:
         return None
-    for series in loss.series:
+    for series in sorted(loss.series, key=lambda s: s.split != "train"):
+        if series.name == val.name:
+            continue
         axes = shared_axis(series, val)
         if axes is None or len(series) < 4 or series.role != "train_loss":
             continue

@@ -87,8 +87,10 @@ def rising_loss(
 def _judged(loss: TrainLoss, nature: Nature) -> list[Series]:
     """Totals; where only terms are logged, their sum (or the terms that share no axis are left alone)."""
     if loss.is_total:
-        return [s for s in loss.series if s.role == "train_loss"]
-    terms = [s for s in loss.series if s.role in ("loss_term", "train_perplexity", "perplexity")]
+        totals = [s for s in loss.series if s.role == "train_loss"]
+        told = [s for s in totals if s.split == "train"]  # beside them a bare `loss` is that of an evaluation
+        return told or totals
+    terms = [s for s in loss.series if s.role in ("loss_term", "train_perplexity", "perplexity") and "time" not in s.name.lower()]
     if nature.adversarial or not terms:
         return []
     same = [s for s in terms if len(s) == len(terms[0]) and np.array_equal(s.x(), terms[0].x())]

@@ -160,8 +160,8 @@ def _values(stage: Stage, runaway: float) -> Sick | Unsure | None:
 
 def sick() -> Iterator[Stage]:
     """A metric and a loss at their start while training memorises, and a value function that runs away."""
-    yield examples.stage(loss=examples.decay(800), val_loss=examples.level(12, 4.1, noise=0.01))
-    yield examples.stage(loss=examples.decay(800), val_accuracy=examples.level(20, 0.31, noise=0.02))
+    yield examples.stage(loss=examples.decay(800, end=0.3, power=0.2), val_loss=examples.level(12, 4.1, noise=0.01))
+    yield examples.stage(loss=examples.decay(800, end=0.3, power=0.2), val_accuracy=examples.level(20, 0.31, noise=0.02))
     yield examples.stage(
         test_success_rate=0.07 + 0.015 * np.sin(np.arange(43) * 2.1), mean_Q=-np.linspace(1.5, 22.8, 43), epochs=np.arange(43)
     )

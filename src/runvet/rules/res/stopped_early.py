@@ -17,6 +17,10 @@ from runvet.rules._phrases import duration, num, percent, since
 from runvet.run import Series, Stage
 
 STOPPING = re.compile(r"early[ _-]?stop|patience|stopped early|target (?:reached|met)|converged", re.IGNORECASE)
+TARGETS = re.compile(
+    r"early_?stop|patience$|(?:accuracy|quality|eval|metric|stop\w*)_(?:threshold|target)$"
+    r"|(?:^|[._])target_(?:accuracy|acc|metric|quality|bleu|map|loss|score|reward)$"
+)
 GROWING = 600.0  # seconds since the last change of a log within which a run counts as running
 UNIX = 1e8  # times beyond this count from 1970
 
@@ -94,14 +98,11 @@ def _reached(series: Series, plan: Plan) -> tuple[float, float, str] | None:
 
 
 def _patience(stage: Stage) -> bool:
-    """Whether the configuration speaks of stopping early."""
-    for setting in stage.settings:
-        key = setting.key.lower()
-        if ("early_stop" in key or "earlystop" in key or key.endswith("patience")) and setting.value not in (
-            None, False, 0, "", "None", "null",
-        ):  # fmt: skip
-            return True
-    return False
+    """Whether the configuration speaks of stopping early, or at a target."""
+    return any(
+        TARGETS.search(s.key.lower().replace("-", "_")) and s.value not in (None, False, 0, "", "None", "null")
+        for s in stage.settings
+    )
 
 
 def _age(stage: Stage, series: Series) -> float:
