@@ -107,7 +107,9 @@ def _once(series: Series) -> Series:
     """Drop exact repeats of the point before (every rank printed the same line)."""
     if len(series) < 2 or not np.isfinite(series.step).all():
         return series
-    repeat = (np.diff(series.step) == 0) & (np.diff(series.value) == 0) & (np.diff(series.segment) == 0)
+    repeat = np.ones(len(series) - 1, bool)
+    for column in (series.step, series.value, series.segment):
+        repeat &= column[1:] == column[:-1]
     if repeat.mean() < 0.2:
         return series
     return series.pick(np.concatenate([[True], ~repeat]))

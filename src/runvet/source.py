@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import io
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 HEAD = 65_536  # bytes that readers may look at before they claim a file
 BLOCK = 1 << 20
+STEP = 1 << 12  # packed bytes unpacked at a time: what a damage can cost
 LINE = 4 << 20  # a longer physical line is cut here, so that one line can't take all memory
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
@@ -48,7 +49,7 @@ class Source:
         Raises OSError where the file cannot be opened, and ImportError naming the extra for zstd.
         """
         if self.packed == "gzip":
-            return io.BufferedReader(_Unpacking(gzip.open(self.path, "rb")), BLOCK)
+            return io.BufferedReader(_Gzip(self.path), BLOCK)
         if self.packed == "zstd":
             return io.BufferedReader(_Unpacking(_zstd(self.path)), BLOCK)
         return io.BufferedReader(self.path.open("rb", buffering=0), BLOCK)
@@ -71,7 +72,7 @@ class Source:
                 except (EOFError, OSError, ValueError) as error:
                     if rest:
                         yield rest
-                    raise Cut(f"packed data end early: {error}") from None
+                    raise Cut(str(error)) from None
                 if not block:
                     break
                 block = rest + block
@@ -101,13 +102,54 @@ class _Unpacking(io.RawIOBase):
         except MemoryError:
             raise
         except Exception as error:  # zlib.error, ZstdError: neither is an OSError
-            raise OSError(f"{error}") from None
+            raise OSError(f"packed data are damaged: {error}") from None
         buffer[: len(data)] = data
         return len(data)
 
     def close(self) -> None:
         self.inner.close()
         super().close()
+
+
+class _Gzip(io.RawIOBase):
+    """A gzip file that gives everything before a cut or damage, then raises OSError saying what was found.
+
+    The standard library's reader raises at once and loses what it had unpacked in the same call.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._stream = path.open("rb")
+        self._unpack = zlib.decompressobj(wbits=31)
+        self._ready = b""
+        self._begun = False
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            packed = self._unpack.unconsumed_tail or self._stream.read(STEP)
+            if self._unpack.eof:  # another member may follow, as after `cat a.gz b.gz`, or zeros as padding
+                packed = (self._unpack.unused_data + packed).lstrip(b"\0")
+                if not packed:
+                    return 0
+                self._unpack, self._begun = zlib.decompressobj(wbits=31), False
+            if not packed:
+                if self._begun:
+                    raise OSError("packed data end early")
+                return 0
+            self._begun = True
+            try:
+                self._ready = self._unpack.decompress(packed, BLOCK)
+            except zlib.error as error:
+                raise OSError(f"packed data are damaged: {error}") from None
+        size = min(len(buffer), len(self._ready))
+        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
+        return size
 
 
 class Cut(ValueError):
@@ -123,7 +165,8 @@ def describe(path: Path, relative: str) -> Source:
     source = Source(path, relative, stat.st_size, stat.st_mtime, packed=packed)
     try:
         with source.open() as stream:
-            source.head = stream.read(HEAD)
+            while len(source.head) < HEAD and (part := stream.read1(HEAD - len(source.head))):
+                source.head += part
     except (EOFError, OSError, ValueError):
         if not packed:
             raise
@@ -160,7 +203,9 @@ def _legacy(head: bytes) -> str:
     except UnicodeDecodeError:
         return "latin-1"
     chinese = sum("\u4e00" <= c <= "\u9fff" for c in text)
-    return "gb18030" if chinese * 3 >= sum(c > "\x7f" for c in text) else "latin-1"
+    high = sum(c > "\x7f" for c in text)
+    # A single accented letter before a space or letter also makes a valid pair: a page of Chinese has more of them.
+    return "gb18030" if chinese > 3 and chinese * 3 >= high * 2 else "latin-1"
 
 
 def decode(data: bytes, encoding: str) -> str:

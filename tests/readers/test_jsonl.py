@@ -160,3 +160,10 @@ def test_artifacts(folder: str, file: str) -> None:
     truth = json.loads((shared("corpus/artifacts") / "truth.json").read_text())[folder]["metrics"]
     (path,) = shared(f"corpus/artifacts/{folder}").glob(file)
     assert [name for name, wanted in truth.items() if not matches(read("jsonl", path), name, wanted)] == []
+
+
+def test_the_planned_number_of_steps_is_no_coordinate(tmp_path: Path) -> None:
+    rows = [{"current_steps": i, "total_steps": 90, "loss": 1 / i, "elapsed_time": f"0:00:{i}"} for i in (10, 20, 30)]
+    found = series(read("jsonl", write(tmp_path, "trainer_log.jsonl", lines(*rows))))
+    assert found["loss"].step.tolist() == [10, 20, 30]
+    assert found["loss"].time.tolist() == [10, 20, 30]

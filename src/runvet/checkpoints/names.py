@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from runvet.checkpoints.model import Role, Scalar
 
@@ -85,6 +86,7 @@ def words(name: str) -> set[str]:
     return set(_WORDS.findall(re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower()))
 
 
+@lru_cache(4096)
 def role_of_key(key: str) -> Role | None:
     """The role that a container's key gives to what is in it, or None where it says nothing."""
     said = words(key[:80])
@@ -108,6 +110,7 @@ def role_of_file(name: str) -> Role | None:
     return role_of_key(text) if said & (_EMA | _OPTIMIZER) else "other" if said & {"meta", "args", "sampler", "dl", "sched"} else None
 
 
+@lru_cache(4096)
 def role_of_tensor(key: str) -> Role | None:
     """The role of a tensor that lies beside others under its own name: `ema.0.weight`, `step`, `rng_state`."""
     first = key.partition(".")[0].lower()

@@ -51,12 +51,13 @@ def _sizes(value: Any) -> tuple[int, ...]:
     """A shape or stride of at most 64 dimensions. Raises Damaged for anything but whole numbers."""
     if isinstance(value, Call) and value.name == "torch.Size" and value.args:
         value = value.args[0]
-    if isinstance(value, int) and not isinstance(value, bool):
+    if type(value) is int:
         value = (value,)
     if not isinstance(value, (tuple, list)) or len(value) > 64:
         raise Damaged("a tensor without a proper shape")
-    if not all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 1 << 62 for n in value):
-        raise Damaged("a tensor with an absurd or negative size")
+    for n in value:
+        if type(n) is not int or not 0 <= n < 1 << 62:
+            raise Damaged("a tensor with an absurd or negative size")
     return tuple(value)
 
 
@@ -149,6 +150,8 @@ def _first_or_empty_list(*args: Any) -> list[Any]:
 
 def _dictionary(*args: Any) -> dict[Any, Any]:
     """dict(), OrderedDict(), defaultdict(factory): an empty or copied dictionary."""
+    if not args:
+        return {}
     given = next((a for a in args if isinstance(a, (dict, list, tuple))), None)
     if isinstance(given, dict):
         return dict(given)

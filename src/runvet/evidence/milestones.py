@@ -26,4 +26,8 @@ def milestones(stage: Stage, config: Config) -> Milestones | Missing:
     )
     if config.expected or own:
         return Milestones((*config.expected, *own))
-    return Missing("no milestones are expected", "[[expected]] steps = [0, 1000], loss = [1.0, 3.0] in runvet.toml", applicable=False)
+    return Missing(
+        "no milestones are expected",
+        "[[expected]] steps = [0, 1000], loss = [1.0, 3.0] in runvet.toml",
+        applicable=False,
+    )

@@ -32,7 +32,10 @@ CONTRASTIVE = re.compile(
     r"(?<![a-z])(?:info_?nce|nt_?xent|simclr|moco|byol|simsiam|dino|ibot|vicreg|barlow|swav|contrastive|supcon|clip_loss|triplet)"
 )
 # The role alone is not enough: a `3D` in a name is no discriminator.
-ADVERSARY = re.compile(r"discr|(?<![a-z])(?:w?gan|adv)|generator|(?:^|[^a-z0-9])[dg]_?(?:a|b|loss|real|fake)\b|loss_?[dg]\b|dis_?(?:loss|real|fake|vid)|net_?[dg]\b", re.IGNORECASE)
+ADVERSARY = re.compile(
+    r"discr|(?<![a-z])(?:w?gan|adv)|generator|(?:^|[^a-z0-9])[dg]_?(?:a|b|loss|real|fake)\b|loss_?[dg]\b|dis_?(?:loss|real|fake|vid)|net_?[dg]\b",
+    re.IGNORECASE,
+)
 CONTINUED = frozenset(
     "pretrained resume resume_from resume_from_checkpoint resume_path resume_checkpoint model_name_or_path pretrained_model_name_or_path"
     " _name_or_path base_model base_model_name_or_path load_from finetune fine_tune finetune_from checkpoint_path ckpt_path init_checkpoint"
@@ -50,8 +53,10 @@ def given(value: Plain) -> bool:
 
 
 def _continued(stage: Stage) -> str:
+    begin = min((int(s.line[0]) for s in stage.series if len(s) and s.line[0] > 0), default=0)
     for event in stage.events:
-        if event.kind in ("resume", "weights-loaded") and event.value not in (0, 0.0, "0"):
+        early = event.segment == 0 and (event.line <= begin or not begin)  # a later resume is a seam, not a warm start
+        if early and event.kind in ("resume", "weights-loaded") and event.value not in (0, 0.0, "0"):
             return f"{event.where}: {event.text[:80].strip()}"
     for setting in stage.settings:
         key = setting.key.rsplit(".", 1)[-1].lower().replace("-", "_")
@@ -80,14 +85,21 @@ def _ramps(stage: Stage) -> tuple[str, ...]:
 def nature(stage: Stage) -> Nature:
     names = " ".join(s.name.lower() for s in stage.series)
     told = " ".join(
-        f"{s.key}={s.value}".lower() for s in stage.settings if "loss" in s.key.lower() or "method" in s.key.lower() or "objective" in s.key.lower()
+        f"{s.key}={s.value}".lower()
+        for s in stage.settings
+        if "loss" in s.key.lower() or "method" in s.key.lower() or "objective" in s.key.lower()
     )
     preference = "margins" in names and ("chosen" in names or "rejected" in names)
     rewards = stage.role("reward")
     return Nature(
-        reinforcement=bool(rewards) and not preference or bool(re.search(r"mean_q\b|q_values?\b|td_loss|policy_gradient_loss|critic_loss|value_loss", names)),
+        reinforcement=bool(rewards)
+        and not preference
+        or bool(re.search(r"mean_q\b|q_values?\b|td_loss|policy_gradient_loss|critic_loss|value_loss", names)),
         preference=preference,
-        adversarial=any(ADVERSARY.search(s.name) for s in stage.role("discriminator_loss", "generator_loss", "loss_term", "train_loss")),
+        adversarial=any(
+            ADVERSARY.search(s.name)
+            for s in stage.role("discriminator_loss", "generator_loss", "loss_term", "train_loss")
+        ),
         contrastive=bool(CONTRASTIVE.search(names) or CONTRASTIVE.search(told)),
         continued=_continued(stage),
         ramps=_ramps(stage),

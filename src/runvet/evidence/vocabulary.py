@@ -37,9 +37,15 @@ class Vocabulary:
         return tuple(a for a in self.alphabets if a.what in what)
 
 
-CLASSES = frozenset("num_classes n_classes nb_classes nc num_labels n_labels num_class class_num classes num_cls".split())
-TOKENS = frozenset("vocab_size n_vocab padded_vocab_size vocabulary_size num_tokens ntokens n_tokens vocab tokenizer_vocab_size".split())
-CODES = frozenset("codebook_size num_embeddings n_embed n_codes num_codes codebook_num n_embeddings num_codebook_vectors codebook".split())
+CLASSES = frozenset(
+    "num_classes n_classes nb_classes nc num_labels n_labels num_class class_num classes num_cls".split()
+)
+TOKENS = frozenset(
+    "vocab_size n_vocab padded_vocab_size vocabulary_size num_tokens ntokens n_tokens vocab tokenizer_vocab_size".split()
+)
+CODES = frozenset(
+    "codebook_size num_embeddings n_embed n_codes num_codes codebook_num n_embeddings num_codebook_vectors codebook".split()
+)
 # Data sets whose number of classes everybody knows; the name must stand alone.
 DATASETS = (
     (re.compile(r"(?<![a-z0-9])cifar[-_ ]?100(?![0-9])"), 100, "CIFAR-100"),

@@ -15,12 +15,12 @@ Axis: TypeAlias = Literal["step", "epoch", "time", "clock?", "index"]
 
 # In the order of trust: where a row has several, the first one counts.
 _STEP = (
-    "trainer/global_step", "train/global_step", "global_step", "globalstep", "_step", "step", "steps", "iteration",
+    "trainer/global_step", "train/global_step", "global_step", "globalstep", "current_steps", "current_step", "_step", "step", "steps", "iteration",
     "iter", "iters", "n_iter", "num_iter", "iter_num", "it", "niter", "train_step", "training_step", "train_steps",
     "training_iteration", "total_steps", "num_steps", "step_num", "n_steps", "env_step", "env_steps",
     "time/total_timesteps", "misc/total_timesteps", "total_timesteps", "num_timesteps", "timesteps_total",
     "timesteps", "timestep", "num_env_steps_sampled", "opt_step", "optimizer_step", "num_updates", "n_updates",
-    "update", "updates", "batch", "batch_idx", "batch_num", "minibatch", "round", "current_iteration", "iterations",
+    "update", "updates", "batch", "batch_idx", "batch_num", "minibatch", "round", "current_iteration", "iterations", "episode", "episodes", "i_episode", "episode_num", "generation", "gen",
 )  # fmt: skip
 _EPOCH = (
     "epoch", "epochs", "epoch_num", "epoch_idx", "epoch_number", "current_epoch", "n_epoch", "epoch_id", "train/epoch",
@@ -54,6 +54,10 @@ def normal(name: str) -> str:
     return re.sub(r"[\s\-.]+", "_", name.strip().strip("#").strip().lower())
 
 
+# Names that may as well be the planned number, repeated in every row.
+PLANNED = frozenset(("total_steps", "num_steps", "n_steps", "steps", "epochs", "num_iter", "iterations", "n_epoch"))
+
+
 @lru_cache(maxsize=65_536)
 def axis_of(name: str) -> tuple[Axis, int] | None:
     """The coordinate that a column may hold and its rank among names for the same one (0 is best)."""
@@ -68,7 +72,7 @@ def is_series_too(name: str) -> bool:
 @lru_cache(maxsize=65_536)
 def is_metric_name(name: str) -> bool:
     """Whether a name has a word that trainings use for what they measure."""
-    spread = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip()).lower()
+    spread = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip()).lower()[:200]
     return _METRIC.search(spread.replace("_", " ")) is not None or _METRIC.search(spread) is not None
 
 

@@ -21,7 +21,7 @@ _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?%?|[+-]?(?:nan|in
 def number(cell: str) -> float | None:
     """The number of one cell, or None. Takes `nan`, `-inf`, `45 %`, `0,5`, `tensor(0.5)`, `3/100` and clock times."""
     cell = cell.strip()
-    if cell.lower() in BLANK:
+    if len(cell) > 64 or cell.lower() in BLANK:
         return None
     if _PLAIN.fullmatch(cell):
         return float(cell.rstrip("%"))

@@ -17,6 +17,7 @@ from runvet.run import FloatArray, Plain
 from runvet.sink import Sink
 
 ROWS = 8_192  # rows gathered before they become columns
+TOO_DEEP = 500  # nesting that no log has
 DEPTH = 6  # levels of nested objects that become names
 WIDE = 2_000  # names that one nested value may give
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:nan|inf(?:inity)?)", re.IGNORECASE)
@@ -82,8 +83,10 @@ def repair(text: str) -> Any:
     for match in _TOKEN.finditer(text):
         mark = match[0]
         if mark in "[{":
-            whole = not any(bracket == "[" for bracket, _ in stack) and len(stack) < DEPTH
+            whole = len(stack) < DEPTH and all(bracket == "{" for bracket, _ in stack)
             stack.append((mark, whole))
+            if len(stack) > TOO_DEEP:
+                break
         elif mark in "]}":
             if not stack or (stack.pop()[0] == "[") != (mark == "]"):
                 break

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from runvet.readers._axes import axis_of, is_series_too
+from runvet.readers._axes import PLANNED, axis_of, is_series_too, normal
 from runvet.run import FloatArray, IntArray
 from runvet.sink import Sink
 
@@ -41,12 +41,18 @@ class Writer:
     keep: frozenset[str] = frozenset()  # coordinates that are series, too
     drop: frozenset[str] = frozenset()
     _clock: str | None = None  # the column `time` that turned out to be a clock, '' if it did not
+    _fixed: dict[str, bool] = field(default_factory=dict)  # counters that never count: the planned number
     _base: float = 0.0  # steps before this epoch, where steps count within an epoch
     _last: tuple[float, float] = (np.nan, np.nan)  # step and epoch of the last row that had both
     _seen: tuple[float, float] = (np.nan, np.nan)  # step (counted on) and epoch of the last row of the training
     _start: float = np.nan  # the first step of an epoch
     _inner: bool = False
     _names: dict[str, str] = field(default_factory=dict)
+
+    def set_header(self, rename: Callable[[str], str], drop: frozenset[str]) -> None:
+        """Go on with other columns: the names of series change, coordinates count on."""
+        self.rename, self.drop = rename, drop
+        self._names.clear()
 
     def write(self, block: Block) -> None:
         """Add the rows of one block."""
@@ -68,7 +74,7 @@ class Writer:
     def _name(self, column: str) -> str:
         if column not in self._names:
             axis = axis_of(column)
-            shown = axis is None or column in self.keep or is_series_too(column)
+            shown = axis is None or self._fixed.get(column, False) or column in self.keep or is_series_too(column)
             shown = shown or (axis is not None and axis[0] == "clock?" and self._clock != column)
             self._names[column] = self.rename(column) if shown and column not in self.drop else ""
         return self._names[column]
@@ -79,7 +85,7 @@ class Writer:
         candidates = []
         for column in block.columns:
             axis = axis_of(column)
-            if axis is not None and axis[0] == kind:
+            if axis is not None and axis[0] == kind and not self._is_fixed(column, block):
                 candidates.append((axis[1], column))
             elif kind == "time" and column == self._clock:
                 candidates.append((1_000, column))
@@ -94,6 +100,14 @@ class Writer:
                 found[rows[free]] = value[free]
         found[~np.isfinite(found)] = np.nan
         return _seconds(found) if kind == "time" else found
+
+    def _is_fixed(self, column: str, block: Block) -> bool:
+        if normal(column) not in PLANNED:
+            return False
+        if column not in self._fixed:
+            value = block.columns[column][0]
+            self._fixed[column] = len(value) >= 2 and bool((value == value[0]).all())
+        return self._fixed[column]
 
     def _decide_clock(self, block: Block) -> None:
         """A column named `time` is a clock if it only grows, else a duration: an ordinary metric."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from runvet.readers import Reader
 from runvet.readers._axes import axis_of
-from runvet.readers._cells import column, plain_block
+from runvet.readers._cells import column, is_number, plain_block
 from runvet.readers._layout import Layout, is_header, looks_logged, sniff, split
 from runvet.readers._lines import head_lines, utf8_blocks
 from runvet.readers._modes import mode_columns
@@ -36,7 +36,7 @@ def claims(source: Source) -> float:
     """Sure for a csv or tsv with an axis or a metric by name; less sure for a regular table in another text file."""
     sure = _SUFFIXES.get(source.suffix, 0.0)
     layout = sniff(head_lines(source), _stem(source)) if sure else None
-    if layout is None:
+    if layout is None or _key_values(layout):
         return 0.0
     if any(line.startswith("#{") for line in layout.comments) and {"r", "l", "t"} <= set(layout.names):
         return 0.95  # monitor.csv of gym and stable-baselines3
@@ -47,6 +47,15 @@ def claims(source: Source) -> float:
     regular = len(layout.rows) >= 3 and all(len(row) == len(layout.names) for row in layout.rows)
     words = all(re.fullmatch(r"[\w/().@%:\- ]*", name) and len(name) < 60 for name in layout.names)
     return sure if layout.headed and regular and words and len(layout.names) >= 2 else 0.0
+
+
+def _key_values(layout: Layout) -> bool:
+    """Whether the names stand in every row again: lines of `step 10 loss 2.3` have columns, but are no table."""
+    rows = layout.rows
+    return any(
+        bool(name) and not is_number(name) and 2 * sum(len(r) > i and r[i].strip() == name for r in rows) > len(rows)
+        for i, name in enumerate(layout.names)
+    )
 
 
 def read(source: Source, sink: Sink) -> None:
@@ -95,13 +104,11 @@ class _Table:
     def set_header(self, names: tuple[str, ...]) -> None:
         self.names = names
         copies = frozenset(n for n in names if _COPIES.fullmatch(n) and _is_copy(n, names))
-        self.writer.drop = copies
-        self.writer._names.clear()
         series = [n for n in names if axis_of(n) is None]
         alone = len(series) == 1 and series[0].lower() == "value"
         stem = _stem(self.source)
         own = (lambda n: stem if n.lower() == "value" else n) if alone else str
-        self.writer.rename = self.rename or own
+        self.writer.set_header(self.rename or own, copies)
 
     def read(self) -> None:
         for data in utf8_blocks(self.source, self.sink):

@@ -18,7 +18,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("import-path", r"\bimport(?:ed|ing)?\b[^\n]{0,100}[/\\][^\s'\"]{1,200}\.py\b|\bmodule\b[^\n]{0,60}\b(?:from|at)\b ['\"]?[/\\][^\s'\"]{1,200}\.py"),
         ("work-dir", r"\b(?:cwd|(?:job|work|working|current working|run)[ _-]?dir(?:ectory)?)['\"]?\s?[:=]\s?\S"),
         ("loss-scale", r"(?:overflow|reduc|increas|skipp|lower|decreas)[^\n]{0,100}(?:loss|grad)[ _]?scale|loss[ _]scale[^\n]{0,40}(?:overflow|reduc|increas|skip|lower|decreas|to:? \d)|gradient overflow|overflow detected"),
-        ("tracker-dropped", r"less than the current step|steps must be monotonically|must be logged in increasing|out of order[^\n]{0,40}step|dropp\w+[^\n]{0,60}(?:history|log|metric|summary)"),
+        ("tracker-dropped", r"less than the current step|must only increase|steps must be monotonically|must be logged in increasing|out of order[^\n]{0,40}step|dropp\w+[^\n]{0,60}(?:history|log|metric|summary)"),
         ("checkpoint-saved", rf"\bsav(?:ed|ing|e)\b{_ANY}(?:checkpoint|model|ckpt|weights|state|\.pth?\b|\.ckpt|\.h5|safetensors)|(?:checkpoint|model|weights|ckpt)\b{_ANY}\b(?:was |is |successfully )?saved|saved checkpoint|保存模型|模型已保存|保存检查点"),
         ("best", r"(?<![a-z'\"/])best(?![a-z@'\"])[^\n]{0,80}(?:model|dice|loss|acc|score|valid|epoch|map|iou|so far|metric|result|ppl|psnr|reward|f1|bleu|checkpoint)"),
         ("finished", r"(?:^|[^\w])(?:training|train|optimization|run|experiment) (?:is |was |has )?(?:now )?(?:complete|completed|finished|done|ended|over)\b|(?:finished|completed|done with|end of) training\b|^\W*(?:total )?training time|训练完成|训练结束|训练完毕|学習完了|학습 완료|huấn luyện hoàn|entrenamiento completado|training terminé|обучение завершено"),
@@ -60,7 +60,9 @@ _DIR = re.compile(
     r"(?i)\b(?:cwd|(?:job|work|working|current working|run)[ _-]?dir(?:ectory)?)['\"]?\s?[:=]\s?['\"]?([^\s'\",]{1,400})"
 )
 _MODULE = re.compile(r"((?:[A-Za-z]:)?[/\\][^\s'\"]{1,300}\.py)")
-_SCALE = re.compile(r"(?i)(?:scale[^\d\n]{0,40}(?:from [\d.e+]{1,20} )?to:?|to:?|scale:?=?)\s{0,3}(\d[\d.e+-]{0,20})")
+_SCALE = re.compile(
+    r"(?i)(?:scale[^\n]{0,60}?(?:reducing|increasing|lowering)?\s(?:from [\d.e+-]{1,30} )?to:?|to:?|scale:?=?)\s{0,3}(\d[\d.e+-]{0,30})"
+)
 
 START = "start"
 

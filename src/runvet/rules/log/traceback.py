@@ -25,7 +25,11 @@ EARLIEST_STOP = 0.3  # share of the plan after which a program that says it is f
 # Told by LOG107 killed-process.
 MEMORY = re.compile(r"OutOfMemory|out of memory", re.IGNORECASE)
 # A compiler that falls back to eager mode prints the traceback of what it could not compile.
-FALLBACK = re.compile(r"_dynamo|_inductor|WON'T CONVERT|BackendCompilerFailed|Exception ignored in", re.IGNORECASE)
+FALLBACK = re.compile(
+    r"_dynamo|_inductor|WON'T CONVERT|BackendCompilerFailed|Exception ignored in|can only test a child process"
+    r"|sys\.meta_path is None|(?:interpreter|at) shutdown|__del__",
+    re.IGNORECASE,
+)
 
 
 @rule("LOG103", "traceback", level="critical", since="0.1")

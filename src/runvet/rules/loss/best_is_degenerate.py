@@ -12,7 +12,11 @@ from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules.loss._common import guilty, num, place, since
 from runvet.run import Series, Stage
 
-ONE_OF = {"recall": re.compile(r"recall|sensitivity|tpr", re.I), "precision": re.compile(r"precision|ppv", re.I), "f1": re.compile(r"f1|f_?score|f_?beta|dice", re.I)}
+ONE_OF = {
+    "recall": re.compile(r"recall|sensitivity|tpr", re.I),
+    "precision": re.compile(r"precision|ppv", re.I),
+    "f1": re.compile(r"f1|f_?score|f_?beta|dice", re.I),
+}
 
 
 @rule("LOSS118", "best-is-degenerate", level="critical", since="0.1")
@@ -36,8 +40,15 @@ def best_is_degenerate(stage: Stage, *, tolerance: float = 1e-4) -> Sick | Unsur
     recall, precision, f1 = (_find(stage, kind) for kind in ("recall", "precision", "f1"))
     accuracy = next((s for s in stage.role("val_accuracy", "test_accuracy", "accuracy")), None)
     if recall is None or precision is None or accuracy is None:
-        return Unsure("precision, recall and accuracy of one evaluation are not all logged", "log eval_precision, eval_recall, eval_accuracy and eval_f1")
-    if not len(recall) == len(precision) == len(accuracy) or len(recall) < 2 or (f1 is not None and len(f1) != len(recall)):
+        return Unsure(
+            "precision, recall and accuracy of one evaluation are not all logged",
+            "log eval_precision, eval_recall, eval_accuracy and eval_f1",
+        )
+    if (
+        not len(recall) == len(precision) == len(accuracy)
+        or len(recall) < 2
+        or (f1 is not None and len(f1) != len(recall))
+    ):
         return Unsure("precision, recall and accuracy belong to different evaluations")
     p, r, a = (np.where(np.nanmax(s.value) > 1.5, 0.01, 1.0) * s.value for s in (precision, recall, accuracy))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -61,15 +72,27 @@ def best_is_degenerate(stage: Stage, *, tolerance: float = 1e-4) -> Sick | Unsur
         since(series, float(x[best])),
         "a validation set that holds positives almost alone",
         (
-            Action("Choose the checkpoint by the area under the curve, MCC or balanced accuracy instead", "config", "change"),
-            Action(f"Do not use the checkpoint of {place(series, float(x[best]))}: it answers the same to everything", "now, free", "keep"),
+            Action(
+                "Choose the checkpoint by the area under the curve, MCC or balanced accuracy instead",
+                "config",
+                "change",
+            ),
+            Action(
+                f"Do not use the checkpoint of {place(series, float(x[best]))}: it answers the same to everything",
+                "now, free",
+                "keep",
+            ),
         ),
         guilty(series, float(x[best]), float(x[best])),
     )
 
 
 def _find(stage: Stage, kind: str) -> Series | None:
-    named = [s for s in stage.role("val_metric", "test_metric", "metric") if ONE_OF[kind].search(s.name) and "@" not in s.name]
+    named = [
+        s
+        for s in stage.role("val_metric", "test_metric", "metric")
+        if ONE_OF[kind].search(s.name) and "@" not in s.name
+    ]
     return named[0] if len(named) == 1 else None
 
 

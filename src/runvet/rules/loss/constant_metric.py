@@ -59,7 +59,11 @@ def constant_metric(
     """
     found = [f for s in stage.role(*ROLES) if (f := _frozen(s, int(fewest), int(short))) is not None]
     if not found:
-        return None if any(s.total >= fewest for s in stage.role(*ROLES)) else Unsure("fewer than five values of any metric")
+        return (
+            None
+            if any(s.total >= fewest for s in stage.role(*ROLES))
+            else Unsure("fewer than five values of any metric")
+        )
     moving = [s.name for s in stage.role(*ROLES) if s.total >= fewest and not any(f.part.name == s.name for f in found)]
     found.sort(key=lambda f: (f.bound, f.superseded, f.part.role == "train_loss", -f.count))
     lead = found[0]
@@ -108,10 +112,19 @@ def _told(lead: Frozen, found: list[Frozen], level: Level | None) -> Sick:
     others = [f for f in found[1:] if f.part.name != part.name]
     message = f"{part.name} is {num(lead.value)} at each of {lead.count} evaluations, {place(part, start)} to {num(end)}: it is constant to the last digit"
     if others:
-        message += "; so are " + ", ".join(f"{f.part.name} ({num(f.value)})" for f in others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+        message += (
+            "; so are "
+            + ", ".join(f"{f.part.name} ({num(f.value)})" for f in others[:3])
+            + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+        )
     return Sick(
         message,
-        tuple(Measure(f"{f.part.name}, {f.count} equal values", f.value, None, f.part.where(min(f.start, len(f.part) - 1))) for f in found[:6]),
+        tuple(
+            Measure(
+                f"{f.part.name}, {f.count} equal values", f.value, None, f.part.where(min(f.start, len(f.part) - 1))
+            )
+            for f in found[:6]
+        ),
         since(part, float(x[min(lead.start + 4, len(x) - 1)])),
         "a metric that is constant by construction",
         (
@@ -136,4 +149,6 @@ def healthy() -> Iterator[Stage]:
     yield examples.stage(loss=examples.decay(400), val_accuracy=np.full(10, 1.0), val_loss=examples.decay(10))
     small = np.concatenate([[0.4, 0.01], np.zeros(100)])
     yield examples.stage(loss=small, val_loss=examples.decay(102))
-    yield examples.stage(loss=examples.decay(400), val_accuracy=np.concatenate([np.linspace(0.1, 0.8125, 20), np.full(10, 0.8125)]))
+    yield examples.stage(
+        loss=examples.decay(400), val_accuracy=np.concatenate([np.linspace(0.1, 0.8125, 20), np.full(10, 0.8125)])
+    )

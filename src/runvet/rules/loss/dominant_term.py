@@ -51,7 +51,11 @@ def dominant_term(
     if not loss.is_total:
         return Unsure("no total loss", "log the total beside its terms")
     for total in (s for s in loss.series if s.role == "train_loss" and len(s) >= 40):
-        parts = [t for t in terms.series if t.split in (None, "train") and len(t) == len(total) and np.array_equal(t.x(), total.x())]
+        parts = [
+            t
+            for t in terms.series
+            if t.split in (None, "train") and len(t) == len(total) and np.array_equal(t.x(), total.x())
+        ]
         if len(parts) < 2 or not _adds_up(total, parts):
             continue
         found = _solved(total, parts, share, flat, lost) or _alone(total, parts, alone)
@@ -79,7 +83,11 @@ def _level(v: FloatArray, start: float, end: float) -> float:
 def _solved(total: Series, parts: list[Series], share: float, flat: float, lost: float) -> Sick | None:
     late = {p.name: _level(p.value, 0.8, 1.0) for p in parts}
     whole = sum(late.values())
-    small = [p for p in parts if late[p.name] < 0.01 * whole and late[p.name] * lost < float(np.max(p.value[: max(3, len(p) // 20)]))]
+    small = [
+        p
+        for p in parts
+        if late[p.name] < 0.01 * whole and late[p.name] * lost < float(np.max(p.value[: max(3, len(p) // 20)]))
+    ]
     big = [p for p in parts if late[p.name] > 0.05 * whole]
     if not small or not big or sum(late[p.name] for p in big) < share * whole:
         return None
@@ -96,7 +104,10 @@ def _solved(total: Series, parts: list[Series], share: float, flat: float, lost:
         f" {num(late[gone.name])} and is solved, while {names} dominate{'s' if len(big) == 1 else ''} the total and do{'es' if len(big) == 1 else ''} not improve",
         (
             Measure(f"share of {', '.join(p.name for p in big)}", round(sum(late[p.name] for p in big) / whole, 4)),
-            Measure(f"{total.name} at 30 % and at the end", f"{num(_level(total.value, 0.3, 0.4))}, {num(_level(total.value, 0.9, 1.0))}"),
+            Measure(
+                f"{total.name} at 30 % and at the end",
+                f"{num(_level(total.value, 0.3, 0.4))}, {num(_level(total.value, 0.9, 1.0))}",
+            ),
             Measure(f"{gone.name} at the end", late[gone.name], None, gone.where(len(gone) - 1)),
         ),
         since(total, at),
@@ -112,10 +123,14 @@ def _alone(total: Series, parts: list[Series], alone: float) -> Sick | None:
     late = {p.name: _level(p.value, 0.7, 1.0) for p in parts}
     lead = max(parts, key=lambda p: late[p.name])
     others = [p for p in parts if p is not lead]
-    if late[lead.name] < alone * sum(late.values()) or all(SIDE.search(p.name) for p in others) or SIDE.search(lead.name):
+    if (
+        late[lead.name] < alone * sum(late.values())
+        or all(SIDE.search(p.name) for p in others)
+        or SIDE.search(lead.name)
+    ):
         return None
     half, end = _level(total.value, 0.5, 0.6), _level(total.value, 0.9, 1.0)
-    if abs(half - end) > 0.02 * abs(end):
+    if abs(half - end) > 0.05 * abs(end):
         return None
     x = total.x()
     at = float(x[len(x) // 2])
@@ -138,7 +153,11 @@ def _alone(total: Series, parts: list[Series], alone: float) -> Sick | None:
 def _actions() -> tuple[Action, ...]:
     return (
         Action("Log the gradient norm of each term: values say little about their pull", "a few lines", "measure"),
-        Action("Weigh the terms so that their gradients are of one size, or train the neglected ones first", "config", "change"),
+        Action(
+            "Weigh the terms so that their gradients are of one size, or train the neglected ones first",
+            "config",
+            "change",
+        ),
     )
 
 

@@ -83,7 +83,12 @@ def _fits(stage: Stage, alphabet: Alphabet, value: float, low: float, high: floa
     ratio = value / alphabet.nats
     for name in DIVISORS:
         setting = stage.setting(name)
-        if setting is None or isinstance(setting.value, bool) or not isinstance(setting.value, (int, float)) or setting.value < 2:
+        if (
+            setting is None
+            or isinstance(setting.value, bool)
+            or not isinstance(setting.value, (int, float))
+            or setting.value < 2
+        ):
             continue
         factor = float(setting.value)
         if low <= ratio * factor <= high:
@@ -114,7 +119,11 @@ def _told(series: Series, value: float, fit: Fit) -> Sick:
         since(series, float(series.x()[0])),
         "a run that started from trained weights without saying so",
         (
-            Action(f"Log the loss before it is {'divided' if fit.divided else 'multiplied'} by {fit.setting.key}", "a line", "repair"),
+            Action(
+                f"Log the loss before it is {'divided' if fit.divided else 'multiplied'} by {fit.setting.key}",
+                "a line",
+                "repair",
+            ),
             Action("Check that the gradient is not scaled twice as well", "minutes", "measure"),
         ),
     )
@@ -127,7 +136,8 @@ def sick() -> Iterator[Stage]:
         settings={"latent_dim": 5, "num_bins": 4, "gradient_accumulation_steps": 4},
     )
     yield examples.stage(
-        loss=examples.decay(500, start=math.log(32000) * 1.02 * 8, end=30.0, noise=0.001), settings={"vocab_size": 32000, "world_size": 8}
+        loss=examples.decay(500, start=math.log(32000) * 1.02 * 8, end=30.0, noise=0.001),
+        settings={"vocab_size": 32000, "world_size": 8},
     )
 
 
@@ -137,5 +147,7 @@ def healthy() -> Iterator[Stage]:
         loss=examples.decay(500, start=math.log(50257) * 1.02, end=3.2, noise=0.001),
         settings={"vocab_size": 50257, "gradient_accumulation_steps": 4},
     )
-    yield examples.stage(loss=examples.decay(500, start=0.15, end=0.01), settings={"num_codes": 1024, "grad_accum_steps": 2})
+    yield examples.stage(
+        loss=examples.decay(500, start=0.15, end=0.01), settings={"num_codes": 1024, "grad_accum_steps": 2}
+    )
     yield examples.stage(loss=examples.decay(500, start=5.4, end=3.2, noise=0.001), settings={"vocab_size": 50257})

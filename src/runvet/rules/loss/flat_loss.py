@@ -131,7 +131,10 @@ def _no_gain(part: Series, curves: list[Series]) -> Level | None:
 
 def _told(part: Series, level: Level, curves: list[Series]) -> Sick:
     x = part.x()
-    beside = [f"{s.name} {num(float(finite_values(s.value)[0]))} to {num(float(finite_values(s.value)[-1]))}" for s in curves[:2]]
+    beside = [
+        f"{s.name} {num(float(finite_values(s.value)[0]))} to {num(float(finite_values(s.value)[-1]))}"
+        for s in curves[:2]
+    ]
     return Sick(
         f"{part.name} is flat: it hardly moved, {num(level.first)} at {place(part, float(x[0]))} to {num(level.last)} at"
         f" {place(part, float(x[-1]))} ({level.what})" + (f"; {', '.join(beside)}" if beside else ""),
@@ -144,7 +147,11 @@ def _told(part: Series, level: Level, curves: list[Series]) -> Sick:
         "training that goes on from weights that were already finished",
         (
             Action("Train on one batch alone: its loss must go to its floor", "minutes", "measure"),
-            Action("Compare the range of predictions with that of the targets, and normalise the targets", "minutes", "measure"),
+            Action(
+                "Compare the range of predictions with that of the targets, and normalise the targets",
+                "minutes",
+                "measure",
+            ),
             Action("Check that the parameters change and the learning rate has the right size", "config", "change"),
         ),
         guilty(part, float(x[0])),
@@ -171,7 +178,9 @@ def healthy() -> Iterator[Stage]:
     yield examples.stage(loss=[2.7, 2.1, 1.8, 1.7, 1.74, 1.65], epochs=np.arange(1, 7), steps=np.arange(6))
     yield examples.stage(loss=examples.level(4000, 0.2, noise=0.6))
     yield examples.stage(
-        loss=examples.level(60, 0.30, noise=0.01), val_accuracy=examples.level(60, 0.93, noise=0.002), epochs=np.arange(60)
+        loss=examples.level(60, 0.30, noise=0.01),
+        val_accuracy=examples.level(60, 0.93, noise=0.002),
+        epochs=np.arange(60),
     )
     yield examples.stage(
         loss=examples.level(60, 0.69, noise=0.002), val_auc=np.linspace(0.5, 0.62, 60), epochs=np.arange(60)

@@ -17,7 +17,8 @@ from runvet.rules.loss._common import guilty, last_part, num, parts, place, sinc
 from runvet.run import FloatArray, Stage
 
 LANGUAGE = re.compile(
-    r"(?<![a-z])(?:gpt|llm|lm|slm|llama|bert|t5|token|tokens|tok|vocab|bpb|ppl|perplexity|fineweb|openwebtext|wikitext|transformer)(?![a-z])", re.IGNORECASE
+    r"(?<![a-z])(?:gpt|llm|lm|slm|llama|bert|t5|token|tokens|tok|vocab|bpb|ppl|perplexity|fineweb|openwebtext|wikitext|transformer)(?![a-z])",
+    re.IGNORECASE,
 )
 USUAL = (30_000, 30_522, 32_000, 50_257, 50_304, 65_536, 100_277, 128_256, 151_936, 256_000)
 
@@ -83,7 +84,11 @@ def implausibly_low_loss(
         (
             Action("Stop the run", "now, free", "stop"),
             Action("Change one later token: no earlier prediction may change", "minutes", "measure"),
-            Action("Check the causal mask, the shift of the targets and which positions the loss counts", "minutes", "repair"),
+            Action(
+                "Check the causal mask, the shift of the targets and which positions the loss counts",
+                "minutes",
+                "repair",
+            ),
         ),
         guilty(first, at),
     )
@@ -121,9 +126,9 @@ def sick() -> Iterator[Stage]:
 
 def healthy() -> Iterator[Stage]:
     """An honest language model, one that memorises, a regression that starts by chance where a vocabulary would."""
-    yield examples.stage(train_loss=examples.decay(2000, start=10.8, end=3.2), val_loss=[4.1, 3.6, 3.3], settings={"vocab_size": 50304})
-    fit = 10.8 * np.exp(-np.arange(2000) / 20) + 0.03
+    yield examples.stage(
+        train_loss=examples.decay(2000, start=10.8, end=3.2), val_loss=[4.1, 3.6, 3.3], settings={"vocab_size": 50304}
+    )
+    fit = 10.8 * np.exp(-np.arange(2000) / 20) + 0.03 * examples.level(2000, 1, noise=0.1)
     yield examples.stage(train_loss=fit, val_loss=[5.2, 6.4, 7.3], settings={"vocab_size": 50304})
     yield examples.stage(train_loss=fit, val_loss=[0.2, 0.1, 0.04], name="pose_regression")
-
-

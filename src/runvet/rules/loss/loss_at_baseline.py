@@ -33,7 +33,9 @@ BOTH = Baseline(2 * math.log(2), "2 ln 2 = 1.3863, a discriminator that tells no
 CHANCE_ABOVE = 1.35  # times the chance level: an accuracy up to there over a whole run is chance
 
 
-@rule("LOSS106", "loss-at-baseline", level="critical", since="0.1", explains=("LOSS104", "LOSS108", "LOSS119", "LOSS120"))
+@rule(
+    "LOSS106", "loss-at-baseline", level="critical", since="0.1", explains=("LOSS104", "LOSS108", "LOSS119", "LOSS120")
+)
 def loss_at_baseline(
     stage: Stage,
     nature: Nature,
@@ -74,7 +76,9 @@ def loss_at_baseline(
             exact = base.known or abs(near.deviation) < 0.001
             at_chance = next((s for s in scores if _chance(s, vocabulary) is not None), None)
             late = nature.adversarial and series.role == "discriminator_loss"
-            level: Level | None = None if (exact and at_chance is not None) or (base.known and near.share > 0.95) else "warning"
+            level: Level | None = (
+                None if (exact and at_chance is not None) or (base.known and near.share > 0.95) else "warning"
+            )
             return _told(part, base, near.share, at_chance, vocabulary, "warning" if late else level)
     for series in scores:
         part = last_part(series, int(fewest))
@@ -86,12 +90,25 @@ def loss_at_baseline(
 
 def _losses(stage: Stage) -> tuple[Series, ...]:
     roles = ("train_loss", "val_loss", "discriminator_loss")
-    named = tuple(s for s in stage.role("loss_term") if any(w in s.name.lower() for w in ("bce", "cross", "ce_", "_ce", "nll", "xent", "cls")))
+    named = tuple(
+        s
+        for s in stage.role("loss_term")
+        if any(w in s.name.lower() for w in ("bce", "cross", "ce_", "_ce", "nll", "xent", "cls"))
+    )
     return stage.role(*roles) + named
 
 
 def _metrics(stage: Stage) -> tuple[Series, ...]:
-    roles = ("val_accuracy", "test_accuracy", "accuracy", "train_accuracy", "val_metric", "test_metric", "metric", "train_metric")
+    roles = (
+        "val_accuracy",
+        "test_accuracy",
+        "accuracy",
+        "train_accuracy",
+        "val_metric",
+        "test_metric",
+        "metric",
+        "train_metric",
+    )
     return tuple(s for s in stage.role(*roles) if "accuracy" in (s.role or "") or _is_auc(s))
 
 
@@ -104,10 +121,14 @@ def _baselines(series: Series, vocabulary: Vocabulary | None) -> Iterator[Baseli
     if series.role == "discriminator_loss":
         yield BOTH
     for one in vocabulary.alphabets if vocabulary else ():
-        yield Baseline(one.nats, f"ln {one.size:,} = {one.nats:.4g}, a uniform guess among {one.what} ({one.source})", 0.01, True)
+        yield Baseline(
+            one.nats, f"ln {one.size:,} = {one.nats:.4g}, a uniform guess among {one.what} ({one.source})", 0.01, True
+        )
     yield COIN
     for size in (10, 100, 1000):
-        yield Baseline(math.log(size), f"ln {size:,} = {math.log(size):.4g}, a uniform guess among {size:,} classes", 0.0015, False)
+        yield Baseline(
+            math.log(size), f"ln {size:,} = {math.log(size):.4g}, a uniform guess among {size:,} classes", 0.0015, False
+        )
 
 
 def _scaled(series: Series) -> FloatArray:
@@ -125,7 +146,10 @@ def _chance(series: Series, vocabulary: Vocabulary | None) -> str | None:
     if "top" in series.name.lower() and "top1" not in series.name.lower().replace("_", "").replace("-", ""):
         return None
     for one in vocabulary.of("classes") if vocabulary else ():
-        if 0.5 / one.size <= float(np.median(v)) <= CHANCE_ABOVE / one.size and float(v[len(v) // 5 :].max()) < 1.6 / one.size:
+        if (
+            0.5 / one.size <= float(np.median(v)) <= CHANCE_ABOVE / one.size
+            and float(v[len(v) // 5 :].max()) < 1.6 / one.size
+        ):
             return f"1/{one.size} = {1 / one.size:.3g}, the chance level of {one.source}"
     flat = len(v) >= 15 and float(v.max() - v.min()) < 0.25 * float(np.median(v))
     for size in () if vocabulary and vocabulary.of("classes") else (10, 100):
@@ -148,13 +172,20 @@ def _above_chance(series: Series, vocabulary: Vocabulary | None) -> bool:
 
 
 def _told(
-    part: Series, base: Baseline, share: float, metric: Series | None, vocabulary: Vocabulary | None, level: Level | None
+    part: Series,
+    base: Baseline,
+    share: float,
+    metric: Series | None,
+    vocabulary: Vocabulary | None,
+    level: Level | None,
 ) -> Sick:
     x = part.x()
     near = np.flatnonzero(np.abs(part.value - base.value) <= base.tolerance * base.value)
     start = float(x[near[0]])
     median = float(np.median(part.value[len(part) // 5 :]))
-    message = f"{part.name} stays at {num(median)} from {place(part, start)} on ({share:.0%} of the values): {base.what}"
+    message = (
+        f"{part.name} stays at {num(median)} from {place(part, start)} on ({share:.0%} of the values): {base.what}"
+    )
     if metric is not None:
         message += f"; {metric.name} stays at {_chance(metric, vocabulary)}"
     return Sick(
@@ -198,10 +229,10 @@ def _actions() -> tuple[Action, ...]:
 
 def sick() -> Iterator[Stage]:
     """A coin toss, a uniform guess among known classes, an accuracy and an area under the curve at chance."""
-    yield examples.stage(loss=examples.level(60, math.log(2), noise=0.0005), val_auc=examples.level(20, 0.5, noise=0.004))
     yield examples.stage(
-        loss=examples.level(300, math.log(37), noise=0.002), settings={"model.num_classes": 37}
+        loss=examples.level(60, math.log(2), noise=0.0005), val_auc=examples.level(20, 0.5, noise=0.004)
     )
+    yield examples.stage(loss=examples.level(300, math.log(37), noise=0.002), settings={"model.num_classes": 37})
     yield examples.stage(val_accuracy=examples.level(26, 11.5, noise=0.04), settings={"data.dataset": "cifar10"})
 
 
@@ -210,4 +241,6 @@ def healthy() -> Iterator[Stage]:
     yield examples.stage(loss=examples.decay(300, start=math.log(10), end=0.2), settings={"num_classes": 10})
     yield examples.stage(loss=examples.level(60, math.log(2), noise=0.001), val_auc=np.linspace(0.5, 0.8, 20))
     yield examples.stage(loss=examples.level(500, 0.69, noise=0.05))
-    yield examples.stage(loss=examples.decay(300), val_accuracy=np.linspace(10, 71, 30), settings={"dataset": "cifar10"})
+    yield examples.stage(
+        loss=examples.decay(300), val_accuracy=np.linspace(10, 71, 30), settings={"dataset": "cifar10"}
+    )

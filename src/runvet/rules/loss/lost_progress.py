@@ -85,7 +85,11 @@ def lost_progress(
         "a new phase on purpose: other data, a new loss term or weight, pruning or a restarted learning rate",
         (
             Action(f"Go back to the last checkpoint before {place(part, x)}", "what was trained since", "keep"),
-            Action(f"Look at the batches, the gradient norm and the learning rate at {place(part, x)}", "minutes", "measure"),
+            Action(
+                f"Look at the batches, the gradient norm and the learning rate at {place(part, x)}",
+                "minutes",
+                "measure",
+            ),
             Action("Clip the gradient norm or lower the learning rate before going on", "config", "change"),
         ),
         guilty(part, x),

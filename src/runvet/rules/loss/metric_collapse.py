@@ -60,7 +60,9 @@ def metric_collapse(
     ## References
     - Schulman et al., Proximal Policy Optimization Algorithms, 2017 (why updates are kept small).
     """
-    candidates = [s for s in stage.role(*ROLES) if s.direction == "up" and not SIDE.search(s.name) and s.total >= fewest]
+    candidates = [
+        s for s in stage.role(*ROLES) if s.direction == "up" and not SIDE.search(s.name) and s.total >= fewest
+    ]
     if not candidates:
         return Unsure("no score with enough values", "log a reward or a validation metric")
     falls = [f for s in candidates if (f := _fall(s, int(fewest), given_back)) is not None]
@@ -72,7 +74,12 @@ def metric_collapse(
         f"{part.name} collapsed: {num(fall.peak)} around {place(part, fall.at)}, {num(fall.last)} at the end ({num(fall.first)} at the start)"
         + (f"; so did {', '.join(f.part.name for f in falls if f is not fall)[:120]}" if len(falls) > 1 else ""),
         (
-            Measure(f"{part.name} at its peak", fall.peak, "smoothed", part.where(int(np.argmin(np.abs(part.x() - fall.at))))),
+            Measure(
+                f"{part.name} at its peak",
+                fall.peak,
+                "smoothed",
+                part.where(int(np.argmin(np.abs(part.x() - fall.at)))),
+            ),
             Measure(f"{part.name} at the end", fall.last, "smoothed", part.where(len(part) - 1)),
             Measure("share of the gain that is lost", round(min(fall.back, 99.0), 2)),
         ),
@@ -81,7 +88,12 @@ def metric_collapse(
         (
             Action(f"Go back to the checkpoint around {place(part, fall.at)}", "what was trained since", "keep"),
             Action("Look at KL, entropy, gradient norm and learning rate where it breaks", "minutes", "measure"),
-            Action("Make updates smaller: learning rate, clipping, a KL limit" if nature.reinforcement else "Lower the learning rate", "config"),
+            Action(
+                "Make updates smaller: learning rate, clipping, a KL limit"
+                if nature.reinforcement
+                else "Lower the learning rate",
+                "config",
+            ),
         ),
         guilty(part, fall.at),
     )
@@ -123,7 +135,9 @@ def sick() -> Iterator[Stage]:
     yield examples.stage(reward=[15, 17, 21, 26, 30, 35, 41, 40, 24, 18, 16, 16.3])
     curve = np.concatenate([np.linspace(0, 50, 120), np.full(120, -9.0)])
     yield examples.stage(reward=curve + 3 * rng.standard_normal(240))
-    yield examples.stage(loss=examples.decay(600), val_accuracy=np.concatenate([np.linspace(0.2, 0.8, 15), np.full(8, 0.1)]))
+    yield examples.stage(
+        loss=examples.decay(600), val_accuracy=np.concatenate([np.linspace(0.2, 0.8, 15), np.full(8, 0.1)])
+    )
 
 
 def healthy() -> Iterator[Stage]:
@@ -132,5 +146,9 @@ def healthy() -> Iterator[Stage]:
     yield examples.stage(reward=np.linspace(-98, 340, 300) + 90 * rng.standard_normal(300))
     dips = np.linspace(10, 18, 48) + 2.5 * rng.standard_normal(48)
     yield examples.stage(reward=dips)
-    yield examples.stage(loss=examples.decay(600), val_accuracy=[0.2, 0.4, 0.5, 0.6, 0.62, 0.3, 0.63, 0.64, 0.63, 0.64, 0.65, 0.66])
-    yield examples.stage(loss=examples.decay(600), val_map=examples.level(30, 0.4), val_recall=np.linspace(0.9, 0.3, 30))
+    yield examples.stage(
+        loss=examples.decay(600), val_accuracy=[0.2, 0.4, 0.5, 0.6, 0.62, 0.3, 0.63, 0.64, 0.63, 0.64, 0.65, 0.66]
+    )
+    yield examples.stage(
+        loss=examples.decay(600), val_map=examples.level(30, 0.4), val_recall=np.linspace(0.9, 0.3, 30)
+    )

@@ -61,7 +61,11 @@ def missed_milestone(stage: Stage, milestones: Milestones) -> Sick | None:
     return Sick(
         f"{worst.series.name} is {num(worst.value)} over {span}, expected {num(worst.low)} to {num(worst.high)}{more}",
         tuple(
-            Measure(f"{m.series.name}, {axis} {m.expected.start:,.0f} to {m.expected.end:,.0f}", m.value, f"expected {num(m.low)} to {num(m.high)}")
+            Measure(
+                f"{m.series.name}, {axis} {m.expected.start:,.0f} to {m.expected.end:,.0f}",
+                m.value,
+                f"expected {num(m.low)} to {num(m.high)}",
+            )
             for m in missed[:8]
         ),
         since(first.series, first.expected.end) if axis == "steps" else None,
@@ -117,12 +121,16 @@ def sick() -> Iterator[Stage]:
     """A loss above and an accuracy below what was expected."""
     plan = {"runvet.expected": PLAN}
     yield examples.stage(loss=examples.level(200, 3.0), settings=plan)
-    yield examples.stage(loss=examples.decay(200, end=0.3, power=1), val_accuracy=examples.level(50, 0.4), settings=plan)
+    yield examples.stage(
+        loss=examples.decay(200, end=0.3, power=1), val_accuracy=examples.level(50, 0.4), settings=plan
+    )
 
 
 def healthy() -> Iterator[Stage]:
     """Within, ahead, and not yet there."""
     plan = {"runvet.expected": PLAN}
-    yield examples.stage(loss=examples.decay(200, end=0.5, power=1), val_accuracy=np.linspace(0.5, 0.99, 50), settings=plan)
+    yield examples.stage(
+        loss=examples.decay(200, end=0.5, power=1), val_accuracy=np.linspace(0.5, 0.99, 50), settings=plan
+    )
     yield examples.stage(loss=examples.decay(200, start=0.4, end=0.001), settings=plan)
     yield examples.stage(loss=examples.level(150, 3.0), settings=plan)

@@ -74,7 +74,11 @@ def overfitting(
         trend = _training(loss, part, found.at)
         if trend is not None and trend[1] - trend[0] > max(trend[2], 0.0):
             continue  # both get worse: that is divergence
-        better = [s for s in (metrics.series if metrics else ()) if s.axis == part.axis and s.total > 3 and improves(s, found.at)]
+        better = [
+            s
+            for s in (metrics.series if metrics else ())
+            if s.axis == part.axis and s.total > 3 and improves(s, found.at)
+        ]
         if better and not size > despite:
             continue
         level: Level | None = None if size >= grave and not better and trend is not None else "warning"
@@ -115,7 +119,13 @@ def _middle(part: Series) -> Worse | None:
     steps = np.abs(np.diff(v))
     wobble = float(np.median(steps)) if len(steps) else 0.0
     if float(tail.min()) - floor > 4.0 * wobble:
-        return Worse(float(x[best]), best, float(v[best]), float(np.median(tail)), (float(tail.min()) - floor) / max(wobble, 1e-300))
+        return Worse(
+            float(x[best]),
+            best,
+            float(v[best]),
+            float(np.median(tail)),
+            (float(tail.min()) - floor) / max(wobble, 1e-300),
+        )
     return None
 
 
@@ -140,11 +150,18 @@ def _training(loss: TrainLoss | None, val: Series, at: float) -> tuple[float, fl
 
 
 def _told(
-    part: Series, found: Worse, size: float, trend: tuple[float, float, float] | None, better: Series | None, level: Level | None
+    part: Series,
+    found: Worse,
+    size: float,
+    trend: tuple[float, float, float] | None,
+    better: Series | None,
+    level: Level | None,
 ) -> Sick:
     x = part.x()
     grows = f" ({size:+.0%})" if math.isfinite(size) else ""
-    message = f"{part.name} is best, {num(found.best)}, at {place(part, found.at)} and {num(found.last)} at the end{grows}"
+    message = (
+        f"{part.name} is best, {num(found.best)}, at {place(part, found.at)} and {num(found.last)} at the end{grows}"
+    )
     if trend is not None:
         verb = "falls" if trend[1] < trend[0] else "goes"
         message += f", while the training loss {verb} from {num(trend[0])} to {num(trend[1])}"

@@ -36,9 +36,7 @@ class Found:
     unit: str
 
 
-@rule(
-    "LOSS101", "rising-loss", level="critical", since="0.1", explains=("LOSS102", "LOSS103", "LOSS108", "LOSS119")
-)
+@rule("LOSS101", "rising-loss", level="critical", since="0.1", explains=("LOSS102", "LOSS103", "LOSS108", "LOSS119"))
 def rising_loss(
     stage: Stage,
     loss: TrainLoss,
@@ -79,7 +77,13 @@ def rising_loss(
     improving = [s.name for s in (*(val_loss.series if val_loss else ()), *(metrics.series[:3] if metrics else ()))
                  if s.total > 3 and s.axis == worst.series.axis and improves(s, worst.start)]  # fmt: skip
     lost = abs(worst.last - worst.best)
-    if improving and val_loss is not None and val_loss.lead.name in improving or nature.adversarial or nature.contrastive:
+    if (
+        improving
+        and val_loss is not None
+        and val_loss.lead.name in improving
+        or nature.adversarial
+        or nature.contrastive
+    ):
         level = "warning"
     return _told(worst, level, lost, improving)
 
@@ -90,7 +94,11 @@ def _judged(loss: TrainLoss, nature: Nature) -> list[Series]:
         totals = [s for s in loss.series if s.role == "train_loss"]
         told = [s for s in totals if s.split == "train"]  # beside them a bare `loss` is that of an evaluation
         return told or totals
-    terms = [s for s in loss.series if s.role in ("loss_term", "train_perplexity", "perplexity") and "time" not in s.name.lower()]
+    terms = [
+        s
+        for s in loss.series
+        if s.role in ("loss_term", "train_perplexity", "perplexity") and "time" not in s.name.lower()
+    ]
     if nature.adversarial or not terms:
         return []
     same = [s for s in terms if len(s) == len(terms[0]) and np.array_equal(s.x(), terms[0].x())]
@@ -115,7 +123,9 @@ def _rise(series: Series) -> Found | None:
         if big is None and 40 <= len(part) < 60:  # too short once a warm-up is taken off, too long for single points
             big = rising(x, part.value, warmup=0.0)
         if big is not None:
-            one = Found(part, big.level, big.x, big.x_end, big.best, big.last, big.tau, big.p, big.size_in_se, "standard errors")
+            one = Found(
+                part, big.level, big.x, big.x_end, big.best, big.last, big.tau, big.p, big.size_in_se, "standard errors"
+            )
         else:
             small = rising_small(part.value)
             if small is None:
@@ -134,7 +144,13 @@ def _rise(series: Series) -> Found | None:
 
 def _told(found: Found, level: Level, lost: float, improving: list[str]) -> Sick:
     s = found.series
-    times = "" if found.best <= 0 else f" ({found.last / found.best:.2g} times)" if found.last > 1.2 * found.best else f" ({found.last / found.best - 1:+.0%})"
+    times = (
+        ""
+        if found.best <= 0
+        else f" ({found.last / found.best:.2g} times)"
+        if found.last > 1.2 * found.best
+        else f" ({found.last / found.best - 1:+.0%})"
+    )
     strength = "without noise" if not np.isfinite(found.in_noise) else f"{found.in_noise:.0f} {found.unit}"
     message = (
         f"{s.name} rises from {num(found.best)} at {place(s, found.start)} to {num(found.last)} at {place(s, found.end)}:"
@@ -227,5 +243,7 @@ def healthy() -> Iterator[Stage]:
     yield examples.stage(loss=tailed)
     yield examples.stage(loss=examples.decay(300, start=9, end=8.5, noise=0.1, seed=5))
     yield examples.stage(
-        value_loss=np.linspace(10, 300, 100) + np.sin(np.arange(100)), reward=np.linspace(1, 40, 100), loss=examples.rise(100)
+        value_loss=np.linspace(10, 300, 100) + np.sin(np.arange(100)),
+        reward=np.linspace(1, 40, 100),
+        loss=examples.rise(100),
     )

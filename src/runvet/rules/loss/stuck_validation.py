@@ -16,7 +16,10 @@ from runvet.rules.loss._common import ends, guilty, last_part, num, parts, place
 from runvet.run import Series, Stage
 from runvet.statistics import finite_values, kendall, noise
 
-VALUE = re.compile(r"mean_?q\b|q_?values?\b|critic_loss|loss_critic|value_loss|qf\d?_loss|td_loss|actor_loss|(?:^|[/_])q\d?_?(?:mean|max)", re.IGNORECASE)
+VALUE = re.compile(
+    r"mean_?q\b|q_?values?\b|critic_loss|loss_critic|value_loss|qf\d?_loss|td_loss|actor_loss|(?:^|[/_])q\d?_?(?:mean|max)",
+    re.IGNORECASE,
+)
 
 
 @rule("LOSS108", "stuck-validation", level="critical", since="0.1", explains=("LOSS119",))
@@ -53,7 +56,9 @@ def stuck_validation(
         found = _values(stage, runaway)
         if found is not None or nature.reinforcement:
             return found
-    curves = [s for group in (val, metrics) if group for s in group.series if s.direction is not None and s.total >= fewest]
+    curves = [
+        s for group in (val, metrics) if group for s in group.series if s.direction is not None and s.total >= fewest
+    ]
     if not curves or loss is None:
         return Unsure("too few evaluations", f"evaluate at least {fewest:.0f} times and log val/loss")
     if nature.adversarial or nature.continued:
@@ -120,7 +125,10 @@ def _training(loss: TrainLoss, val: Series) -> tuple[float, float] | None:
 
 
 def _values(stage: Stage, runaway: float) -> Sick | Unsure | None:
-    goal = next((s for s in stage.role("test_success_rate", "val_success_rate", "success_rate", "reward") if s.total >= 20), None)
+    goal = next(
+        (s for s in stage.role("test_success_rate", "val_success_rate", "success_rate", "reward") if s.total >= 20),
+        None,
+    )
     if goal is None:
         return Unsure("too few rewards or success rates", "log the mean return at every update")
     v = finite_values(goal.value)
@@ -128,7 +136,11 @@ def _values(stage: Stage, runaway: float) -> Sick | Unsure | None:
     trend = kendall(v)
     if trend.p < 0.01 and trend.tau > 0.2:
         return None
-    if last - first > max(0.05 * abs(first), 2.0 * noise(v) / math.sqrt(len(v) / 4)) or (goal.role or "").endswith("success_rate") and last > 0.3:
+    if (
+        last - first > max(0.05 * abs(first), 2.0 * noise(v) / math.sqrt(len(v) / 4))
+        or (goal.role or "").endswith("success_rate")
+        and last > 0.3
+    ):
         return None
     if float(v.max()) - float(v.min()) > 0.5 * abs(first) and "success" not in (goal.role or ""):
         return None  # noisy returns say little
@@ -145,13 +157,20 @@ def _values(stage: Stage, runaway: float) -> Sick | Unsure | None:
                 f" {num(float(w[0]))} to {num(float(w[-1]))} ({high / low:.1f} times)",
                 (
                     Measure(f"{goal.name}, first and last quarter", f"{num(first)}, {num(last)}", None, goal.where(0)),
-                    Measure(f"{one.name}, first and last", f"{num(float(w[0]))}, {num(float(w[-1]))}", None, one.where(len(one) - 1)),
+                    Measure(
+                        f"{one.name}, first and last",
+                        f"{num(float(w[0]))}, {num(float(w[-1]))}",
+                        None,
+                        one.where(len(one) - 1),
+                    ),
                 ),
                 since(goal, float(x[len(x) // 2])),
                 "a hard task whose reward comes late",
                 (
                     Action("Stop the run: its value estimates no longer follow the rewards", "now, free", "stop"),
-                    Action("Clip or scale the rewards, lower the critic's learning rate, slow the target network", "config"),
+                    Action(
+                        "Clip or scale the rewards, lower the critic's learning rate, slow the target network", "config"
+                    ),
                 ),
                 guilty(goal, float(x[0])),
             )
@@ -161,9 +180,13 @@ def _values(stage: Stage, runaway: float) -> Sick | Unsure | None:
 def sick() -> Iterator[Stage]:
     """A metric and a loss at their start while training memorises, and a value function that runs away."""
     yield examples.stage(loss=examples.decay(800, end=0.3, power=0.2), val_loss=examples.level(12, 4.1, noise=0.01))
-    yield examples.stage(loss=examples.decay(800, end=0.3, power=0.2), val_accuracy=examples.level(20, 0.31, noise=0.02))
     yield examples.stage(
-        test_success_rate=0.07 + 0.015 * np.sin(np.arange(43) * 2.1), mean_Q=-np.linspace(1.5, 22.8, 43), epochs=np.arange(43)
+        loss=examples.decay(800, end=0.3, power=0.2), val_accuracy=examples.level(20, 0.31, noise=0.02)
+    )
+    yield examples.stage(
+        test_success_rate=0.07 + 0.015 * np.sin(np.arange(43) * 2.1),
+        mean_Q=-np.linspace(1.5, 22.8, 43),
+        epochs=np.arange(43),
     )
 
 
@@ -171,5 +194,7 @@ def healthy() -> Iterator[Stage]:
     """Improving and finished validation, one metric that improves, a reward that grows with its values."""
     yield examples.stage(loss=examples.decay(800), val_loss=examples.decay(12))
     yield examples.stage(loss=examples.decay(800), val_accuracy=examples.level(20, 0.95, noise=0.002))
-    yield examples.stage(loss=examples.decay(800), val_loss=examples.level(12, 4.1), val_accuracy=np.linspace(0.2, 0.5, 12))
+    yield examples.stage(
+        loss=examples.decay(800), val_loss=examples.level(12, 4.1), val_accuracy=np.linspace(0.2, 0.5, 12)
+    )
     yield examples.stage(success_rate=np.linspace(0.05, 0.8, 43), mean_Q=-np.linspace(1.5, 22.8, 43))

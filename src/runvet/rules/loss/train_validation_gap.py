@@ -10,7 +10,7 @@ from runvet import examples
 from runvet.evidence.curves import TrainLoss, ValLoss
 from runvet.evidence.nature import Nature
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import guilty, last_part, level_between, num, shared_axis, since
+from runvet.rules.loss._common import collapsed, guilty, level_between, num, shared_axis, since
 from runvet.run import FloatArray, Series, Stage
 from runvet.statistics import finite_values
 
@@ -44,13 +44,14 @@ def train_validation_gap(
     """
     if nature.reinforcement or nature.adversarial:
         return Unsure("losses of reinforcement learning and of adversaries have no such gap")
+    if nature.continued:
+        return Unsure(f"the run goes on from earlier weights ({nature.continued}): the first evaluation is not early")
     if not loss.is_total:
         return Unsure("only terms of the training loss are logged", "log the total loss under the same name for both")
     series = val.lead
-    part = last_part(series, 3)
-    if part is None:
+    every = collapsed(series.finite())  # a resumed run is judged as a whole: the gap was there before and after
+    if len(every) < 3:
         return Unsure("fewer than three evaluations", "log val/loss at every evaluation")
-    every = series.finite()  # a resumed run is judged as a whole: the gap was there before and after
     trains = next((t for t in loss.series if t.role == "train_loss" and shared_axis(t, every) is not None), None)
     if trains is None or not (every.minimum > 0 and trains.finite().minimum > 0):
         return Unsure("training and validation losses share no axis, or are not positive")
@@ -100,13 +101,17 @@ def _ratios(train: Series, val: Series) -> tuple[FloatArray, FloatArray]:
 
 def sick() -> Iterator[Stage]:
     """A gap from the first evaluation on, with few and with many evaluations."""
-    yield examples.stage(loss=examples.decay(800, start=22, end=4, power=0.4), val_loss=[44.1, 43.9, 41.2, 44.8, 42.0, 43.7])
+    yield examples.stage(
+        loss=examples.decay(800, start=22, end=4, power=0.4), val_loss=[44.1, 43.9, 41.2, 44.8, 42.0, 43.7]
+    )
     yield examples.stage(loss=examples.decay(3000, start=2, end=0.5), val_loss=examples.level(40, 5.0))
 
 
 def healthy() -> Iterator[Stage]:
     """A gap that opens slowly, one that closes, validation below training, no gap."""
-    yield examples.stage(loss=examples.decay(800, start=4, end=0.1, power=0.3), val_loss=[2.4, 1.7, 1.5, 1.45, 1.5, 1.5])
+    yield examples.stage(
+        loss=examples.decay(800, start=4, end=0.1, power=0.3), val_loss=[2.4, 1.7, 1.5, 1.45, 1.5, 1.5]
+    )
     yield examples.stage(loss=examples.decay(800, start=22, end=4), val_loss=[24.8, 18.0, 12.1, 8.0, 6.0, 4.6])
     yield examples.stage(loss=examples.decay(800), val_loss=examples.decay(8) * 0.8)
     yield examples.stage(loss=examples.decay(800), val_loss=examples.decay(8))

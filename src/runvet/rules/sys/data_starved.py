@@ -14,6 +14,7 @@ from runvet.run import FloatArray, Series, Stage
 
 FEWEST = 20  # points that have both times
 BINS = 12
+NEARLY = 0.8  # of the step: a loader that broke down leaves little to anything else
 PARTS = 0.75  # of the bins that must be starved
 WITHIN = 1.05  # a data time beyond the step time by more than rounding is no part of it
 
@@ -26,7 +27,7 @@ def data_starved(data: DataTime, steps: StepTime, *, share: float = 0.3, blown: 
     The logged time to load a batch against the time of the whole step at the same points: medians of up to 12 equal
     parts, so that the slow first batches of epochs do not count. A warning where data take more than `share` of the
     step in three quarters of the parts; critical where the time to load grows more than `blown`-fold from the first
-    quarter to the last and takes nearly all of the step there.
+    half to the end (at least three points) and takes nearly all of the step there.
     ## Why it matters
     The accelerator stands still for that share of the time that is paid for.
     ## What to do
@@ -71,27 +72,25 @@ def _judge(
 ) -> Sick | None:
     parts = np.array_split(np.arange(len(data)), min(BINS, len(data) // 5))
     shares = np.array([float(np.median(data[p] / step[p])) for p in parts])
-    quarter = max(1, len(data) // 4)
+    quarter, tail = max(1, len(data) // 4), max(3, len(data) // 20)
     first, last = float(np.median(data[:quarter])), float(np.median(data[-quarter:]))
-    # The end may be short and terrible: its own tenth counts, too.
-    end = float(np.median(data[-max(5, len(data) // 10) :]))
-    usual = float(np.median(data[: len(data) // 2]))
-    worse = max(last / first if first > 0 else 0.0, end / usual if usual > 0 else 0.0)
-    grown = (
-        worse > blown and shares[-1] > 0.8 and float(np.median(step[-quarter:])) > 2 * float(np.median(step[:quarter]))
-    )
+    # A breakdown at the very end may be short: each of its points counts, none is the slow first batch of an epoch.
+    usual, end = float(np.median(data[: len(data) // 2])), float(np.median(data[-tail:]))
+    broken = usual > 0 and float(data[-tail:].min()) > blown * usual
+    grown = first > 0 and (broken or last > blown * first) and float(np.median(data[-tail:] / step[-tail:])) > NEARLY
+    grown = grown and float(np.median(step[-tail:])) > 2 * float(np.median(step[: len(step) // 2]))
     if not grown and np.mean(shares > share) < PARTS:
         return None
     total = float(data.sum() / step.sum())
     at = int(index[int(parts[int(np.argmax(shares > share))][0])])
     x = series.x()
-    growth = f", and grows from {num(min(first, usual))} to {num(max(last, end))} a batch" if grown else ""
+    growth = f", and grows from {num(min(first, usual))} to {num(end)} a batch" if grown else ""
     return Sick(
         f"waiting for data takes {percent(float(np.median(shares)))} of a typical step{growth}",
         evidence=(
             Measure("median share of data loading", round(float(np.median(shares)), 3), None, series.where(at)),
             Measure("share of data loading in all the time", round(total, 3)),
-            Measure(f"{series.name}, first and last quarter", f"{num(first)} -> {num(last)}", None, series.where(-1)),
+            Measure(f"{series.name}, first half and end", f"{num(usual)} -> {num(end)}", None, series.where(-1)),
         ),
         since_step=since(series, float(x[at])),
         innocent="a tiny model, where nothing else takes time",

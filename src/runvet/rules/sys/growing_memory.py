@@ -54,9 +54,9 @@ def growing_memory(
             low, high = float(medians[0]), float(medians[-1])
             third = float(medians[-1] - medians[-1 - len(medians) // 3])
             t = kendall(medians).tau
-            if low > 0 and t > tau and high > (1 + growth) * low and third > late * (high - low):
-                if worst is None or high / low > worst[0]:
-                    worst = (high / low, clean, low, high, t)
+            grows = low > 0 and t > tau and high > (1 + growth) * low and third > late * (high - low)
+            if grows and (worst is None or high / low > worst[0]):
+                worst = (high / low, clean, low, high, t)
     if not judged:
         return Unsure("too few points of memory use", "log memory at every step")
     if worst is None:
@@ -90,12 +90,12 @@ def growing_memory(
 def sick() -> Iterator[Stage]:
     """A leak on the host, and one on the accelerator."""
     yield examples.stage(loss=examples.decay(600), cpu_memory_gb=np.linspace(10, 40, 600) + examples.level(600, 1.0))
-    yield examples.stage(loss=examples.decay(600), gpu_mem=20_000 + 12.0 * np.arange(600))
+    yield examples.stage(loss=examples.decay(600), gpu_mem=list(20_000 + 12.0 * np.arange(600)))
 
 
 def healthy() -> Iterator[Stage]:
     """Constant, a plateau after warm-up, a maximum that is reached early, and noise."""
     yield examples.stage(loss=examples.decay(600), gpu_mem=15_320.0)
-    yield examples.stage(loss=examples.decay(600), gpu_mem=20 - 8 * np.exp(-np.arange(600) / 60))
+    yield examples.stage(loss=examples.decay(600), gpu_mem=list(20 - 8 * np.exp(-np.arange(600) / 60)))
     yield examples.stage(loss=examples.decay(600), max_mem=np.maximum.accumulate(examples.level(600, 20.0, noise=0.02)))
     yield examples.stage(loss=examples.decay(600), rss=examples.level(600, 20.0, noise=0.2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterator
@@ -82,7 +83,7 @@ def _slower(seconds: FloatArray, limit: float, errors: float) -> Slower | None:
         return None
     bins = min(BINS, len(log) // 3)
     edges = np.linspace(0, len(log), bins + 1).astype(np.int64)
-    medians = np.array([np.median(log[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)])
+    medians = np.array([np.median(log[a:b]) for a, b in itertools.pairwise(edges)])
     low, high = max(1, int(EARLY[0] * bins)), max(3, int(EARLY[1] * bins))
     usual, recent = float(np.median(medians[low:high])), float(np.median(medians[-RECENT:]))
     size = len(log) / bins

@@ -9,7 +9,7 @@ import numpy as np
 from runvet import examples
 from runvet.evidence.pace import FEWEST, timed
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules._phrases import duration, num, percent, place, since, span
+from runvet.rules._phrases import duration, percent, place, since, span
 from runvet.run import FloatArray, IntArray, Series, Stage
 
 REGULAR = 0.25  # gaps whose distances vary by less than this (scaled) come on purpose: evaluations, saves
