@@ -120,3 +120,13 @@ def test_the_sparse_copy_of_a_curve_is_not_a_curve_of_its_own(tmp_path: Path) ->
     (tmp_path / "train.log").write_text("\n".join(lines) + "\n")
     (stage,) = read(tmp_path).stages
     assert [s.name for s in stage.series if s.role == "train_loss"] == ["train_loss"]
+
+
+def test_a_chart_export_of_two_runs_is_two_stages(tmp_path: Path) -> None:
+    path = tmp_path / "wandb_export.csv"
+    a, b = curve(120), curve(120, 1)
+    rows = [f'{s},"{x}","{y if s < 90 else ""}"' for s, x, y in zip(range(120), a, b, strict=True)]
+    path.write_text('"Step","small - train/loss","large - train/loss"\n' + "\n".join(rows) + "\n")
+    stages = read(path).stages
+    assert [(s.name, s.series[0].role, len(s.series[0])) for s in stages] == [("small", "train_loss", 120), ("large", "train_loss", 90)]
+    assert stages[0].series[0].name == "small - train/loss"

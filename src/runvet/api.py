@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import runvet
 from runvet import engine, verdict
 from runvet.config import Config, find
 from runvet.discover import discover
-from runvet.report import ReadProblem, Report, Unchecked
+from runvet.report import Curve, Finding, ReadProblem, Report, StageSummary, Unchecked
 from runvet.run import Run
 from runvet.secrets import mask
 from runvet.sink import POINTS
@@ -38,17 +39,23 @@ def check(path: str | PathLike[str], config: Config | None = None) -> Report:
     return judge(run, config, seconds=time.perf_counter() - start)
 
 
-def judge(run: Run, config: Config | None = None, *, seconds: float | None = None) -> Report:
-    """Judge a run that has been read. Raises ConfigError."""
+def judge(
+    run: Run, config: Config | None = None, *, seconds: float | None = None, curves: bool | int = False
+) -> Report:
+    """Judge a run that has been read. Raises ConfigError.
+
+    `curves` keeps the curves in the report so that it can be drawn: True, or how many points in all.
+    """
     config = config or Config()
     outcomes = engine.judge(run, config)
     found = verdict.findings(outcomes)
     overall = verdict.verdict(found, enough=verdict.enough(outcomes, None))
+    stages = tuple(summarise(stage, verdict.stage_verdict(outcomes, stage), config) for stage in run.stages)
     return Report(
         runvet=runvet.__version__,
         path=mask(run.path)[0],
         verdict=overall,
-        stages=tuple(summarise(stage, verdict.stage_verdict(outcomes, stage), config) for stage in run.stages),
+        stages=stages,
         findings=found,
         actions=verdict.actions(found),
         checks=verdict.checks(outcomes, [Unchecked(*_named(s), None, why) for s, why in config.ignore.items()]),
@@ -60,7 +67,16 @@ def judge(run: Run, config: Config | None = None, *, seconds: float | None = Non
             **({} if seconds is None else {"seconds": round(seconds, 3)}),
         },
         why_not_judged=verdict.why_not_judged(run) if overall == "not judged" else "",
+        curves=_curves(run, stages, found, curves) if curves else (),
     )
+
+
+def _curves(run: Run, stages: Sequence[StageSummary], found: Sequence[Finding], points: bool | int) -> tuple[Curve, ...]:
+    """The curves to draw; those that stand for a stage or that a finding points at have precedence."""
+    from runvet import curves
+
+    first = {(s.name, s.lead) for s in stages if s.lead} | {(f.stage, f.window.series) for f in found if f.stage and f.window}
+    return curves.of(run, first) if points is True else curves.of(run, first, budget=int(points))
 
 
 def _named(selector: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from runvet.roles import assign
 from runvet.run import Event, FloatArray, Log, Run, Setting, Stage
 from runvet.sink import Sink
 
-Values = Sequence[float] | npt.NDArray[np.float64] | float | int
+Values = Sequence[float] | npt.NDArray[Any] | float | int
 
 
 def decay(

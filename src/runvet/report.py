@@ -6,15 +6,18 @@ No input or output here, and no rule. The JSON contract is described in `docs/co
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
+
+from runvet import decode
 
 SCHEMA_VERSION = 1
 
 Level: TypeAlias = Literal["critical", "warning"]
 Verdict: TypeAlias = Literal["critical", "suspect", "sound", "not judged"]
 Kind: TypeAlias = Literal["stop", "keep", "repair", "change", "measure"]
-Number: TypeAlias = "int | float"
+Number: TypeAlias = int | float
 
 VERDICTS: tuple[Verdict, ...] = ("critical", "suspect", "not judged", "sound")  # worst first
 KINDS: tuple[Kind, ...] = ("stop", "keep", "repair", "change", "measure")  # the order in which one acts
@@ -163,8 +166,28 @@ class ReadProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """One metric as it is drawn: fewer points than were logged, with every extreme kept (see `curves.py`).
+
+    `x` and `y` have equal length; a y of None is a gap (a value that was not finite). `starts` holds the index of the
+    first point of each uninterrupted segment; x ascends within a segment and may step back from one to the next.
+    `total` counts the logged points, of which one in `thinned` was kept while reading.
+    """
+
+    stage: str
+    name: str
+    role: str | None
+    axis: str
+    x: tuple[Number, ...]
+    y: tuple[Number | None, ...]
+    starts: tuple[int, ...] = (0,)
+    total: int = 0
+    thinned: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """One verdict over one path."""
+    """One verdict over one path. `curves` is empty unless they were asked for."""
 
     runvet: str
     path: str
@@ -177,6 +200,7 @@ class Report:
     problems: tuple[ReadProblem, ...] = ()
     reading: dict[str, Any] = field(default_factory=dict)  # files, points, seconds
     why_not_judged: str = ""
+    curves: tuple[Curve, ...] = ()
 
 
 def number(value: Any) -> Any:
@@ -192,7 +216,7 @@ def number(value: Any) -> Any:
 def to_dict(report: Report) -> dict[str, Any]:
     """The report as the JSON contract has it (schema version 1): plain values, null where unknown."""
     checks = report.checks
-    return _plain(
+    plain: dict[str, Any] = _plain(
         {
             "schema_version": SCHEMA_VERSION,
             "runvet": report.runvet,
@@ -213,6 +237,53 @@ def to_dict(report: Report) -> dict[str, Any]:
             "why_not_judged": report.why_not_judged,
         }
     )
+    if report.curves:
+        plain["curves"] = [{**asdict(c), "x": _numbers(c.x), "y": _numbers(c.y)} for c in report.curves]
+    return plain
+
+
+def from_dict(saved: Mapping[str, Any]) -> Report:
+    """The report that `to_dict` saved. Unknown fields are left out; those with a default may be missing.
+
+    Raises ValueError, which names the field, for another schema version, a missing field or a wrong type.
+    """
+    if not isinstance(saved, Mapping):
+        raise ValueError(f"a saved result is an object, not {type(saved).__name__}")
+    version = saved.get("schema_version")
+    if version != SCHEMA_VERSION:
+        told = "has no schema_version" if version is None else f"has schema_version {version!r}"
+        raise ValueError(f"the saved result {told}; this runvet reads version {SCHEMA_VERSION}")
+    coverage, checks = saved.get("coverage", {}), saved.get("checks", {})
+    if not isinstance(coverage, Mapping) or not isinstance(checks, Mapping):
+        raise ValueError("coverage and checks must be objects")
+    return decode.record(
+        Report,
+        {
+            **saved,
+            "stages": [_saved_stage(s) for s in decode.items(saved, "stages")],
+            "findings": [_saved_finding(f) for f in decode.items(saved, "findings")],
+            "checks": {**checks, **coverage},
+        },
+    )
+
+
+def _saved_stage(stage: Mapping[str, Any]) -> dict[str, Any]:
+    """A stage with its windows' `from` and `to` under the names that they have here."""
+    windows = [{**w, "start": w.get("from"), "end": w.get("to")} for w in decode.items(stage, "windows")]
+    return {**stage, "windows": windows}
+
+
+def _saved_finding(finding: Mapping[str, Any]) -> dict[str, Any]:
+    """A finding with actions, costs and kinds joined again."""
+    does = finding.get("actions", [])
+    costs, kinds = finding.get("action_costs", []), finding.get("action_kinds", [])
+    if not all(isinstance(part, list) for part in (does, costs, kinds)):
+        raise ValueError("actions, action_costs and action_kinds of a finding must be lists")
+    actions: list[dict[str, Any]] = [{"do": do} for do in does]
+    for name, values in (("cost", costs), ("kind", kinds)):
+        for action, value in zip(actions, values, strict=False):
+            action[name] = value
+    return {**finding, "actions": actions}
 
 
 def _stage(stage: StageSummary) -> dict[str, Any]:
@@ -221,8 +292,25 @@ def _stage(stage: StageSummary) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    actions = [a.do for a in finding.actions]
-    return {**asdict(finding), "actions": actions, "action_costs": [a.cost for a in finding.actions]}
+    plain = asdict(finding)
+    for measure in plain["evidence"]:  # a value that is not a number is what the evidence says, not unknown
+        measure["value"] = _told(measure["value"])
+    return {
+        **plain,
+        "actions": [a.do for a in finding.actions],
+        "action_costs": [a.cost for a in finding.actions],
+        "action_kinds": [a.kind for a in finding.actions],
+    }
+
+
+def _told(value: Number | str | None) -> Number | str | None:
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _numbers(values: tuple[Number | None, ...]) -> list[Any]:
+    return [number(v) for v in values]
 
 
 def _plain(value: Any) -> Any:

@@ -46,7 +46,7 @@ TABLE: Sequence[tuple[str, Meaning]] = (
         Meaning("step", None),
     ),
     (
-        r"(?:^|_)(?:runtime|timestamp|wall_time|elapsed|eta|remaining|time_elapsed|train_time|total_time)(?:_|$)",
+        r"^(?:cost_time|time_cost|time_taken|time_used|cost)$|(?:^|_)(?:runtime|timestamp|wall_time|elapsed|eta|remaining|time_elapsed|train_time|total_time)(?:_|$)",
         Meaning("clock", None),
     ),
     (r"(?:^|_)(?:lr|lrs|learning_rate|lr\d*|lr_pg\d|lr_mul|pg\d+)(?:_|$)|^lr", Meaning("lr", None)),
@@ -137,7 +137,7 @@ def meaning(name: str) -> tuple[str | None, Direction | None, Split | None]:
     A loss that is one part of a total (`box_loss`, `loss_kl`) has the role `loss_term`. A loss whose name tells no
     split counts as training; a metric whose name tells none keeps a role without split (`accuracy`).
     """
-    parts = words(name)
+    parts = words(name.rsplit(" - ", 1)[-1])  # W&B's chart export: `<run> - <metric>`
     if len(parts) == 1 and parts[0] in _SPECIAL:
         split, kind = _SPECIAL[parts[0]]
         return f"{split}_{kind}", "down", split

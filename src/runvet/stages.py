@@ -78,7 +78,7 @@ def home_of(source: str, scope: str = "") -> tuple[tuple[str, ...], str, str]:
 def build(root: str, found: Found, config: Config | None = None) -> Run:
     """The run below a path: its stages in the order of their first file."""
     config = config or Config()
-    logs = purge([_prefixed(log) for log in found.logs])
+    logs = purge([_prefixed(part) for log in found.logs for part in _runs_of(log)])
     metric_logs = [log for log in logs if log.series or log.reader == "text"]
     groups = _merge(_group(metric_logs))
     groups = [g for g in groups if g.logs]
@@ -87,6 +87,15 @@ def build(root: str, found: Found, config: Config | None = None) -> Run:
     stages = tuple(replace(s, settings=_settings(s, g, groups, logs, config)) for s, g in zip(stages, groups, strict=True))
     problems = [*found.problems, *(p for log in logs for p in log.problems)]
     return Run(root, stages, tuple(problems), tuple(found.ignored), tuple(settings), dict(found.readers))
+
+
+def _runs_of(log: Log) -> list[Log]:
+    """A table whose columns are named `<run> - <metric>` (W&B's chart export) as one log a run."""
+    runs = list(dict.fromkeys(s.name.rsplit(" - ", 1)[0] for s in log.series if " - " in s.name))
+    if len(runs) < 2 or any(" - " not in s.name for s in log.series) or log.reader == "text":
+        return [log]
+    out = [replace(log, scope=run, series=tuple(s for s in log.series if s.name.rsplit(" - ", 1)[0] == run)) for run in runs]
+    return [out[0], *(replace(part, events=(), settings=(), problems=(), seams=()) for part in out[1:])]
 
 
 def _prefixed(log: Log) -> Log:

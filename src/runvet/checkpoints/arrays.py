@@ -15,14 +15,21 @@ from runvet.checkpoints.window import Window
 from runvet.checkpoints.zipdir import Member, Zip
 
 HEADER_LIMIT = 65_536
-UNPACK_LIMIT = 64 << 20  # of a packed member whose values are wanted
 _MAGIC = b"\x93NUMPY"
 
 
 def read_npy(window: Window, content: Content, role: Role | None, name: str = "array") -> None:
     """List one array. Raises Damaged."""
     kind, shape, fortran, start = _header(window.head(12 + HEADER_LIMIT))
-    _add(name, kind, shape, fortran, Store((window.start,), window.size - start, lambda: window.part(start, window.size - start)), content, role)
+    _add(
+        name,
+        kind,
+        shape,
+        fortran,
+        Store((window.start,), window.size - start, lambda: window.part(start, window.size - start)),
+        content,
+        role,
+    )
 
 
 def read_npz(archive: Zip, content: Content, role: Role | None) -> None:
@@ -36,7 +43,16 @@ def read_npz(archive: Zip, content: Content, role: Role | None) -> None:
         try:
             kind, shape, fortran, start = _header(_head(archive, member))
             size = member.size - start
-            _add(name, kind, shape, fortran, _store(archive, member, start), content, role_of_key(name.partition(".")[0]) or role, size)
+            _add(
+                name,
+                kind,
+                shape,
+                fortran,
+                _store(archive, member, start),
+                content,
+                role_of_key(name.partition(".")[0]) or role,
+                size,
+            )
         except Damaged as error:
             content.damaged(f"{name[:80]!r}: {error}")
 
@@ -49,7 +65,7 @@ def _head(archive: Zip, member: Member) -> bytes:
 
 def _store(archive: Zip, member: Member, start: int) -> Store:
     def opened() -> Window:
-        whole = archive.open(member, UNPACK_LIMIT)
+        whole = archive.streamed(member)
         return whole.part(start, whole.size - start)
 
     return Store((member.offset,), member.size - start, opened)
@@ -80,7 +96,14 @@ def _header(head: bytes) -> tuple[np.dtype[np.void], tuple[int, ...], bool, int]
 
 
 def _add(
-    name: str, kind: np.dtype[np.void], shape: tuple[int, ...], fortran: bool, store: Store, content: Content, role: Role | None, size: int | None = None
+    name: str,
+    kind: np.dtype[np.void],
+    shape: tuple[int, ...],
+    fortran: bool,
+    store: Store,
+    content: Content,
+    role: Role | None,
+    size: int | None = None,
 ) -> None:
     size = store.size if size is None else size
     if math.prod(shape) * kind.itemsize > size:

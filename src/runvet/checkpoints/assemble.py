@@ -53,7 +53,14 @@ def _with_parts(whole: Checkpoint, parts: list[Checkpoint], plan: Plan) -> Check
     for part in parts:
         plain.update({k: v for k, v in part.plain.items() if k not in plain})
     step, epoch = counted(plain)
-    made = replace(whole, plain=plain, file_step=step, file_epoch=epoch, parts=(*whole.parts, *parts), tensors=whole.tensors + tuple(t for p in parts for t in p.tensors))
+    made = replace(
+        whole,
+        plain=plain,
+        file_step=step,
+        file_epoch=epoch,
+        parts=(*whole.parts, *parts),
+        tensors=whole.tensors + tuple(t for p in parts for t in p.tensors),
+    )
     if whole.values is not None:
         made = replace(made, values=Values.joined([whole.values, *(p.values or Values.empty() for p in parts)]))
     return named(made, plan.name)
@@ -87,8 +94,17 @@ def _joined(plan: Plan, parts: list[Checkpoint]) -> Checkpoint:
     if plan.layout == "accelerate":  # its folders count saves, not steps
         made = replace(made, name_step=None, step=step)
     if made.step is None and (made.name_epoch is None):
-        made = replace(made, step=next((p.step for p in parts if p.step is not None and plan.layout != "accelerate"), None))
-    inner = tuple(replace(p, step=made.step if p.file_step is None else p.step, epoch=p.epoch if p.file_epoch is not None else made.epoch) for p in parts)
+        made = replace(
+            made, step=next((p.step for p in parts if p.step is not None and plan.layout != "accelerate"), None)
+        )
+    inner = tuple(
+        replace(
+            p,
+            step=made.step if p.file_step is None else p.step,
+            epoch=p.epoch if p.file_epoch is not None else made.epoch,
+        )
+        for p in parts
+    )
     return replace(made, parts=inner)
 
 
@@ -142,7 +158,12 @@ def _shards(plan: Plan, parts: list[Checkpoint], folder: Folder) -> list[Problem
         missing, total = _numbered(sorted(p.path.rpartition("/")[2] for p in parts))
     if not missing:
         return []
-    return [Problem("missing-shards", f"{len(missing)} of {total} files are missing: {', '.join(missing[:4])}{' …' if len(missing) > 4 else ''}")]
+    return [
+        Problem(
+            "missing-shards",
+            f"{len(missing)} of {total} files are missing: {', '.join(missing[:4])}{' …' if len(missing) > 4 else ''}",
+        )
+    ]
 
 
 def _numbered(names: list[str]) -> tuple[list[str], int]:
@@ -166,7 +187,9 @@ def _numbered(names: list[str]) -> tuple[list[str], int]:
             continue
         total += size
         gone = size - len(indices & set(range(first, first + size))) if size > 10_000 else 0
-        missing += [f"{base}_{i}" for i in range(first, first + min(size, 10_000)) if i not in indices] or ["…"] * min(gone, 1)
+        missing += [f"{base}_{i}" for i in range(first, first + min(size, 10_000)) if i not in indices] or ["…"] * min(
+            gone, 1
+        )
     return missing, total
 
 
@@ -184,4 +207,3 @@ def _json(folder: Folder, name: str) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
-

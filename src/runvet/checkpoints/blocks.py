@@ -70,7 +70,9 @@ def _range(window: Window, at: int, count: int, known: DType, kind: np.dtype[Any
         at, count = at + n * known.size, count - n
 
 
-def _strided(window: Window, piece: Piece, known: DType, kind: np.dtype[Any], buffer: memoryview) -> Iterator[npt.NDArray[Any]]:
+def _strided(
+    window: Window, piece: Piece, known: DType, kind: np.dtype[Any], buffer: memoryview
+) -> Iterator[npt.NDArray[Any]]:
     """Split along the widest stride until a block's range fits the buffer, then gather the block's elements."""
     if piece.span * known.size <= len(buffer):
         part = buffer[: piece.span * known.size]
@@ -85,4 +87,10 @@ def _strided(window: Window, piece: Piece, known: DType, kind: np.dtype[Any], bu
     rows = max(1, min(length - 1, (len(buffer) // known.size - inner) // step + 1))
     for first in range(0, length, rows):
         shape = (*piece.shape[:axis], min(rows, length - first), *piece.shape[axis + 1 :])
-        yield from _strided(window, Piece(piece.store, piece.dtype, piece.start + first * step, shape, piece.stride), known, kind, buffer)
+        yield from _strided(
+            window,
+            Piece(piece.store, piece.dtype, piece.start + first * step, shape, piece.stride),
+            known,
+            kind,
+            buffer,
+        )

@@ -47,7 +47,9 @@ class Cache:
             place = folder()
             place.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(place / f"checkpoints-{FORM}.sqlite", timeout=1.0)
-            self._database.execute("create table if not exists files (path text, deep integer, size integer, modified real, stored real, data blob, primary key (path, deep))")
+            self._database.execute(
+                "create table if not exists files (path text, deep integer, size integer, modified real, stored real, data blob, primary key (path, deep))"
+            )
         except (OSError, sqlite3.Error, RuntimeError):
             self.close()
 
@@ -56,7 +58,9 @@ class Cache:
         if self._database is None:
             return None
         try:
-            row = self._database.execute("select size, modified, data from files where path = ? and deep = ?", (f"{path}\0{key}", int(deep))).fetchone()
+            row = self._database.execute(
+                "select size, modified, data from files where path = ? and deep = ?", (f"{path}\0{key}", int(deep))
+            ).fetchone()
             return _restored(orjson.loads(row[2])) if row and row[0] == size and row[1] == modified else None
         except (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError):
             return None
@@ -68,7 +72,14 @@ class Cache:
         now = time.time()
         try:
             rows = [
-                (f"{path}\0{key}", int(deep), c.bytes, c.modified, now, orjson.dumps(_plain(c), option=orjson.OPT_SERIALIZE_NUMPY))
+                (
+                    f"{path}\0{key}",
+                    int(deep),
+                    c.bytes,
+                    c.modified,
+                    now,
+                    orjson.dumps(_plain(c), option=orjson.OPT_SERIALIZE_NUMPY),
+                )
                 for path, key, c in results
                 if now - c.modified > YOUNG and not any(p.name == "unread-checkpoint" for p in c.problems)
             ]
@@ -89,14 +100,29 @@ def _plain(checkpoint: Checkpoint) -> dict[str, Any]:
     """A single file's checkpoint as JSON values; NaN, which JSON lacks, as null."""
     values = checkpoint.values
     return {
-        "fields": {n: getattr(checkpoint, n) for n in ("path", "format", "bytes", "modified", "kind", "step", "epoch", "file_step", "file_epoch")},
+        "fields": {
+            n: getattr(checkpoint, n)
+            for n in ("path", "format", "bytes", "modified", "kind", "step", "epoch", "file_step", "file_epoch")
+        },
         "tensors": [[t.name, t.shape, t.dtype, t.role, t.layout] for t in checkpoint.tensors],
-        "plain": [[k, v if not isinstance(v, float) or np.isfinite(v) else {"float": repr(v)}] for k, v in checkpoint.plain.items()],
+        "plain": [
+            [k, v if not isinstance(v, float) or np.isfinite(v) else {"float": repr(v)}]
+            for k, v in checkpoint.plain.items()
+        ],
         "problems": [asdict(p) for p in checkpoint.problems],
         "names": [checkpoint.foreign, checkpoint.dangerous, checkpoint.empty_states],
         "values": None
         if values is None
-        else {"scanned": values.scanned, "digest": values.digest, **{n: [float(x).hex() for x in getattr(values, n)] if n not in ("non_finite", "zero") else getattr(values, n) for n in _COLUMNS}},
+        else {
+            "scanned": values.scanned,
+            "digest": values.digest,
+            **{
+                n: [float(x).hex() for x in getattr(values, n)]
+                if n not in ("non_finite", "zero")
+                else getattr(values, n)
+                for n in _COLUMNS
+            },
+        },
     }
 
 
@@ -105,7 +131,9 @@ def _restored(data: Mapping[str, Any]) -> Checkpoint:
     if (kept := data["values"]) is not None:
         whole = {n: np.array(kept[n], dtype=np.int64) for n in ("non_finite", "zero")}
         real = {n: np.array([float.fromhex(x) for x in kept[n]], dtype=np.float64) for n in _COLUMNS[2:]}
-        values = Values(scanned=np.array(kept["scanned"], dtype=np.bool_), digest=tuple(kept["digest"]), **whole, **real)
+        values = Values(
+            scanned=np.array(kept["scanned"], dtype=np.bool_), digest=tuple(kept["digest"]), **whole, **real
+        )
     foreign, dangerous, empty = (tuple(n) for n in data["names"])
     return Checkpoint(
         **data["fields"],

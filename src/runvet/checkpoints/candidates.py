@@ -13,10 +13,37 @@ from runvet.checkpoints.names import epoch_of, step_of, stem, words
 Strength: TypeAlias = Literal["sure", "maybe"]
 
 DEPTH = 24
-_SKIPPED = {".git", ".venv", "venv", "__pycache__", "node_modules", "site-packages", ".cache", ".ipynb_checkpoints", ".hypothesis", ".mypy_cache"}
-_SURE = (".pt", ".pth", ".ckpt", ".safetensors", ".keras", ".weights.h5", ".pth.tar", ".pt.tar", ".ckpt.tar", ".th", ".pyth", ".chkpt", ".checkpoint")
+_SKIPPED = {
+    ".git",
+    ".venv",
+    "venv",
+    "__pycache__",
+    "node_modules",
+    "site-packages",
+    ".cache",
+    ".ipynb_checkpoints",
+    ".hypothesis",
+    ".mypy_cache",
+}
+_SURE = (
+    ".pt",
+    ".pth",
+    ".ckpt",
+    ".safetensors",
+    ".keras",
+    ".weights.h5",
+    ".pth.tar",
+    ".pt.tar",
+    ".ckpt.tar",
+    ".th",
+    ".pyth",
+    ".chkpt",
+    ".checkpoint",
+)
 _MAYBE = (".bin", ".pkl", ".pickle", ".h5", ".hdf5", ".npz", ".npy", ".zip", ".tar", ".msgpack", ".model", ".params")
-_BIN = re.compile(r"(?i)^(?:pytorch_model|diffusion_pytorch_model|adapter_model|optimizer|scheduler|scaler|training_args|model)(?:[-_.].*)?\.bin$")
+_BIN = re.compile(
+    r"(?i)^(?:pytorch_model|diffusion_pytorch_model|adapter_model|optimizer|scheduler|scaler|training_args|model)(?:[-_.].*)?\.bin$"
+)
 _SAYS = {
     "checkpoint", "checkpoints", "ckpt", "ckpts", "chkpt", "weights", "weight", "model", "models", "params", "state", "states", "optimizer", "optim", "ema",
     "policy", "agent", "best", "last", "latest", "final", "snapshot", "snapshots", "rng",
@@ -26,8 +53,31 @@ _OTHERWISE = {
     "latent", "latents", "result", "results", "metric", "metrics", "eval", "evaluations", "history", "stats", "replay", "buffer", "log", "logs", "generated", "cache",
     "inputs", "outputs", "targets", "labels", "images", "tokens", "train", "test", "val", "valid", "vocab", "tokenizer",
 }  # fmt: skip
-_DATA_FOLDERS = {"data", "dataset", "datasets", "samples", "sample", "generated", "predictions", "features", "embeddings", "latents", "cache", "replay"}
-_CHECKPOINT_FOLDERS = {"checkpoint", "checkpoints", "ckpt", "ckpts", "weights", "models", "model", "snapshots", "states"}
+_DATA_FOLDERS = {
+    "data",
+    "dataset",
+    "datasets",
+    "samples",
+    "sample",
+    "generated",
+    "predictions",
+    "features",
+    "embeddings",
+    "latents",
+    "cache",
+    "replay",
+}
+_CHECKPOINT_FOLDERS = {
+    "checkpoint",
+    "checkpoints",
+    "ckpt",
+    "ckpts",
+    "weights",
+    "models",
+    "model",
+    "snapshots",
+    "states",
+}
 
 
 @dataclass(slots=True)
@@ -78,22 +128,33 @@ def strength(relative: str) -> Strength | None:
         return None
     among_data = any(f.lower() in _DATA_FOLDERS for f in folders)
     said = words(stem(name))
-    if lower.endswith(_SURE) or _BIN.match(name):
+    if named_sure(name):
         return "maybe" if among_data and not _suggests(said, folders) else "sure"
     if lower.endswith(_MAYBE) and not among_data:
         if lower.endswith((".pkl", ".pickle", ".bin", ".zip")):
             return "maybe"
-        numbered = any(words(f) & _CHECKPOINT_FOLDERS for f in folders[-2:]) and (step_of(name) is not None or epoch_of(name) is not None)
+        numbered = any(words(f) & _CHECKPOINT_FOLDERS for f in folders[-2:]) and (
+            step_of(name) is not None or epoch_of(name) is not None
+        )
         return "maybe" if (_suggests(said, folders) or numbered) and not said & _OTHERWISE else None
     return None
+
+
+def named_sure(name: str) -> bool:
+    """Whether a file's suffix is one that is used for training state alone."""
+    return name.lower().endswith(_SURE) or _BIN.match(name) is not None
 
 
 def suggested(relative: str) -> bool:
     """Whether the name itself speaks of training state, which a file without tensors needs to be called empty."""
     parts = relative.split("/")
     said = words(stem(parts[-1]))
-    return not said & _OTHERWISE and (_suggests(said, parts[:-1]) or step_of(parts[-1]) is not None or epoch_of(parts[-1]) is not None)
+    return not said & _OTHERWISE and (
+        _suggests(said, parts[:-1]) or step_of(parts[-1]) is not None or epoch_of(parts[-1]) is not None
+    )
 
 
 def _suggests(said: set[str], folders: list[str]) -> bool:
-    return bool(said & _SAYS) or any(words(f) & {"checkpoint", "checkpoints", "ckpt", "ckpts", "weights", "snapshots"} for f in folders[-2:])
+    return bool(said & _SAYS) or any(
+        words(f) & {"checkpoint", "checkpoints", "ckpt", "ckpts", "weights", "snapshots"} for f in folders[-2:]
+    )

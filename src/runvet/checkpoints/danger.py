@@ -45,7 +45,21 @@ _RUNS = re.compile(
     | tensorflow\.(?:io|raw_ops|py_function|keras\.models\.load_model) | keras\.(?:models|src)\S*load | transformers\.\S*(?:from_pretrained|pipeline)$
     | \(computed | copyreg\.extension | nt\. | __builtin__\.(?:eval|exec\w*|apply|compile|open|file|input|__import__) | commands\. | popen2\.)"""
 )
-_HIDDEN = {"os", "sys", "subprocess", "builtins", "__builtins__", "__globals__", "__dict__", "__subclasses__", "posix", "importlib", "shutil", "socket", "ctypes"}
+_HIDDEN = {
+    "os",
+    "sys",
+    "subprocess",
+    "builtins",
+    "__builtins__",
+    "__globals__",
+    "__dict__",
+    "__subclasses__",
+    "posix",
+    "importlib",
+    "shutil",
+    "socket",
+    "ctypes",
+}
 _LAST = {"system", "popen", "eval", "exec", "__import__", "check_output", "run_code", "getattr"}
 _CODE = {"CodeType", "FunctionType", "LambdaType", "MethodType"}
 _SHADOWED = {"test", "token", "statistics", "calendar", "types"}  # names that people give to their own modules
@@ -70,7 +84,17 @@ def dangerous(name: str) -> bool:
     if needed(name):
         return False
     parts = name.split(".")
-    if name in ("builtins.getattr", "__builtin__.getattr"):  # how enumerations and methods are stored; what it fetches is judged by its own name
+    if name in (
+        "builtins.getattr",
+        "__builtin__.getattr",
+    ):  # how enumerations and methods are stored; what it fetches is judged by its own name
         return False
-    library = parts[0] in sys.stdlib_module_names and not (parts[0] in _SHADOWED and parts[-1][:1].isupper() and parts[-1] not in _CODE)
-    return library or _RUNS.match(name) is not None or not _HIDDEN.isdisjoint(parts[1:]) or (len(parts) > 1 and parts[-1] in _LAST)
+    library = parts[0] in sys.stdlib_module_names and not (
+        parts[0] in _SHADOWED and parts[-1][:1].isupper() and parts[-1] not in _CODE
+    )
+    return (
+        library
+        or _RUNS.match(name) is not None
+        or not _HIDDEN.isdisjoint(parts[1:])
+        or (len(parts) > 1 and parts[-1] in _LAST)
+    )

@@ -21,7 +21,9 @@ SMALL = 1 << 20  # bytes of a plain value that is still read
 VALUES = 200  # plain values that are read
 
 
-def read_distributed(metadata: Window, sizes: Mapping[str, int], opened: Callable[[str], Window], content: Content) -> None:
+def read_distributed(
+    metadata: Window, sizes: Mapping[str, int], opened: Callable[[str], Window], content: Content
+) -> None:
     """List a folder by its `.metadata`. `sizes` are the files beside it in bytes, `opened` gives one of them.
 
     Raises Damaged where the metadata cannot be read.
@@ -76,7 +78,14 @@ def _check(blocks: Mapping[str, Mapping[tuple[int, ...], _Block]], sizes: Mappin
             content.damaged(f"{file} is cut off: {sizes[file]:,} of {ends[file]:,} bytes")
 
 
-def _tensor(name: str, state: dict[str, Any], places: Mapping[tuple[int, ...], _Block], sizes: Mapping[str, int], opened: Callable[[str], Window], content: Content) -> None:
+def _tensor(
+    name: str,
+    state: dict[str, Any],
+    places: Mapping[tuple[int, ...], _Block],
+    sizes: Mapping[str, int],
+    opened: Callable[[str], Window],
+    content: Content,
+) -> None:
     properties = state.get("properties")
     said = properties.state if isinstance(properties, Call) else None
     kind = said.get("dtype") if isinstance(said, dict) else said[0] if isinstance(said, tuple) and said else None
@@ -114,7 +123,13 @@ def _store(place: _Block, label: str, shape: tuple[int, ...], opened: Callable[[
     return Store((place[0], place[1]), 1 << 62, inner)
 
 
-def _value(name: str, places: Mapping[tuple[int, ...], _Block], sizes: Mapping[str, int], opened: Callable[[str], Window], content: Content) -> None:
+def _value(
+    name: str,
+    places: Mapping[tuple[int, ...], _Block],
+    sizes: Mapping[str, int],
+    opened: Callable[[str], Window],
+    content: Content,
+) -> None:
     """A plain value (a step, a learning rate): a small torch file or pickle of one object."""
     place = next(iter(places.values()), None)
     if place is None or place[0] not in sizes or not 0 <= place[2] <= SMALL:

@@ -30,7 +30,9 @@ def read_distributed_folder(path: Path, relative: str, role: Role | None, *, dee
 
     try:
         if ".metadata" not in sizes:
-            raise Damaged(f".metadata is missing: the save died before its last step ({len(sizes)} files of blocks are there)")
+            raise Damaged(
+                f".metadata is missing: the save died before its last step ({len(sizes)} files of blocks are there)"
+            )
         read_distributed(window(".metadata"), sizes, window, content)
         values = scan(content, sum(sizes.values())) if deep else None
     except Unread as error:
@@ -39,15 +41,30 @@ def read_distributed_folder(path: Path, relative: str, role: Role | None, *, dee
         content.damaged(str(error))
     except OSError as error:
         content.problems.append(Problem("unread-checkpoint", f"cannot be opened: {error.strerror or error}"))
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         content.damaged(f"not what its format promises ({type(error).__name__}: {str(error)[:120]})")
     finally:
         for each in opened.values():
             each.close()
     made = finished(content, Checkpoint(relative, content.format, sum(sizes.values()), modified), role, values)
     if role is not None:
-        made = replace(made, tensors=tuple(replace(t, role=role if t.role == "model" else t.role) for t in made.tensors))
-    parts = tuple(Checkpoint(f"{relative}/{n}" if relative != "." else n, "distcp", sizes[n], modified) for n in sorted(sizes) if n.endswith(".distcp"))
+        made = replace(
+            made, tensors=tuple(replace(t, role=role if t.role == "model" else t.role) for t in made.tensors)
+        )
+    parts = tuple(
+        Checkpoint(f"{relative}/{n}" if relative != "." else n, "distcp", sizes[n], modified)
+        for n in sorted(sizes)
+        if n.endswith(".distcp")
+    )
     return replace(made, parts=parts)
 
 

@@ -13,7 +13,9 @@ from runvet.checkpoints.names import epoch_of, role_of_file, role_of_key, stem, 
 from runvet.checkpoints.orbax import MARKS
 
 SHARD = re.compile(r"(?i)^(?P<base>.*?)[-_.]?(?P<index>\d{1,6})-of-(?P<count>\d{1,6})(?=\.)")
-RANK = re.compile(r"(?i)^(?P<base>.*?)(?:world_size_(?P<before>\d+)_)?(?:rank|zero_pp_rank)[_-]?(?P<index>\d+)(?:_mp_rank_\d+)?(?:[_-]?(?:of|world_size)[_-]?(?P<count>\d+))?(?P<rest>.*)$")
+RANK = re.compile(
+    r"(?i)^(?P<base>.*?)(?:world_size_(?P<before>\d+)_)?(?:rank|zero_pp_rank)[_-]?(?P<index>\d+)(?:_mp_rank_\d+)?(?:[_-]?(?:of|world_size)[_-]?(?P<count>\d+))?(?P<rest>.*)$"
+)
 _DEEPSPEED = re.compile(r"(?:_model_states|_optim_states)\.pt$")
 _HUGGINGFACE = re.compile(
     r"(?i)^(?:(?:pytorch_|diffusion_pytorch_)?model|adapter_model|pytorch_lora_weights|optimizer|scheduler|scaler|rng_state|random_states|custom_checkpoint|training_args)"
@@ -56,8 +58,16 @@ def plans(folder: Folder) -> list[Plan]:
     whole = _together(folder)
     if whole is not None:
         taken = {p.relative for p in whole.files()} | {p.relative for p in whole.parts}
-        rest = [_file(folder, n, s) for n in folder.files if folder.inside(n) not in taken and (s := strength(folder.inside(n)))]
-        below = [f for f in folder.folders.values() if not any(t == f.relative or t.startswith(f.relative + "/") for t in taken)]
+        rest = [
+            _file(folder, n, s)
+            for n in folder.files
+            if folder.inside(n) not in taken and (s := strength(folder.inside(n)))
+        ]
+        below = [
+            f
+            for f in folder.folders.values()
+            if not any(t == f.relative or t.startswith(f.relative + "/") for t in taken)
+        ]
         return [whole, *_grouped(rest), *(p for f in below for p in plans(f))]
     single = [_file(folder, n, s) for n in folder.files if (s := strength(folder.inside(n)))]
     return [*_grouped(single), *(p for f in folder.folders.values() for p in plans(f))]
@@ -79,7 +89,14 @@ def _distributed(folder: Folder) -> Plan:
     """A folder of torch.distributed.checkpoint: its blocks, and torch files beside them (`meta.pt`, `common.pt`)."""
     parts = [_file(folder, n, s) for n in folder.files if (s := strength(folder.inside(n)))]
     role = role_of_key(folder.path.name)
-    return Plan(folder.relative or ".", folder.path.name, "distributed", role=role if role in ("optimizer", "ema") else None, folder=folder, parts=parts)
+    return Plan(
+        folder.relative or ".",
+        folder.path.name,
+        "distributed",
+        role=role if role in ("optimizer", "ema") else None,
+        folder=folder,
+        parts=parts,
+    )
 
 
 def _together(folder: Folder) -> Plan | None:
@@ -88,12 +105,19 @@ def _together(folder: Folder) -> Plan | None:
     layout = _layout(folder)
     named = _own_name(folder)
     if named:
-        steps = {s for f in files if f.sure and (s := step_of(f.name)) is not None} | {("epoch", e) for f in files if f.sure and (e := epoch_of(f.name)) is not None}
+        steps = {s for f in files if f.sure and (s := step_of(f.name)) is not None} | {
+            ("epoch", e) for f in files if f.sure and (e := epoch_of(f.name)) is not None
+        }
         if len(steps) > 1 and layout not in ("deepspeed", "accelerate"):
             named = False
     if named:
         members = [f for f in files if f.sure or (f.role is not None)]
-        below = [p for f in folder.folders.values() if not (_own_name(f) and _COUNTER.search(f.path.name)) or _layout(f) == "deepspeed" for p in _below(f)]
+        below = [
+            p
+            for f in folder.folders.values()
+            if not (_own_name(f) and _COUNTER.search(f.path.name)) or _layout(f) == "deepspeed"
+            for p in _below(f)
+        ]
     elif layout:
         members = [f for f in files if _member(f.name, layout)]
         below = [p for f in folder.folders.values() if layout == "diffusers" and not _own_name(f) for p in _below(f)]
@@ -167,8 +191,43 @@ def _roles_only(files: list[Plan]) -> bool:
     return any(f.role is None for f in files) and any(f.role in ("optimizer", "other") for f in files)
 
 
-_MODEL_WORDS = {"model", "state", "dict", "net", "network", "weights", "unet", "vae", "encoder", "decoder", "generator", "discriminator", "g", "d", "module", "params", "pytorch", "text", "policy"}
-_ROLE_WORDS = {"model", "optim", "optimizer", "optimiser", "opt", "ema", "state", "states", "dict", "scheduler", "meta", "rng", "scaler", "sched"}
+_MODEL_WORDS = {
+    "model",
+    "state",
+    "dict",
+    "net",
+    "network",
+    "weights",
+    "unet",
+    "vae",
+    "encoder",
+    "decoder",
+    "generator",
+    "discriminator",
+    "g",
+    "d",
+    "module",
+    "params",
+    "pytorch",
+    "text",
+    "policy",
+}
+_ROLE_WORDS = {
+    "model",
+    "optim",
+    "optimizer",
+    "optimiser",
+    "opt",
+    "ema",
+    "state",
+    "states",
+    "dict",
+    "scheduler",
+    "meta",
+    "rng",
+    "scaler",
+    "sched",
+}
 
 
 def _grouped(single: list[Plan]) -> list[Plan]:
@@ -182,7 +241,12 @@ def _grouped(single: list[Plan]) -> list[Plan]:
     made = []
     for members in groups.values():
         main = [p for p in members if p.role is None]
-        if len(members) > 1 and len(main) == 1 and any(p.role == "optimizer" for p in members) and words(stem(main[0].name)) & _ROLE_WORDS:
+        if (
+            len(members) > 1
+            and len(main) == 1
+            and any(p.role == "optimizer" for p in members)
+            and words(stem(main[0].name)) & _ROLE_WORDS
+        ):
             made.append(Plan(main[0].relative, main[0].name, "set", folder=main[0].folder, parts=members))
         else:
             made.extend(members)

@@ -47,7 +47,16 @@ def read_file(path: Path, relative: str, role: Role | None, *, deep: bool) -> Ch
         content.damaged(str(error))
     except OSError as error:
         content.problems.append(Problem("unread-checkpoint", f"cannot be opened: {error.strerror or error}"))
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         content.damaged(f"not what its format promises ({type(error).__name__}: {str(error)[:120]})")
     return finished(content, Checkpoint(relative, content.format, size, modified), role, values)
 
@@ -56,7 +65,12 @@ def finished(content: Content, base: Checkpoint, role: Role | None, values: obje
     """A content as a checkpoint: counts, callables and what is wrong with it by itself."""
     foreign, dangerous = danger.foreign(content.names)
     if dangerous:
-        content.problems.append(Problem("code-in-checkpoint", f"loading it with pickle would run {', '.join(dangerous[:6])}{' …' if len(dangerous) > 6 else ''}"))
+        content.problems.append(
+            Problem(
+                "code-in-checkpoint",
+                f"loading it with pickle would run {', '.join(dangerous[:6])}{' …' if len(dangerous) > 6 else ''}",
+            )
+        )
     step, epoch = counted(content.plain)
     made = replace(
         base,
@@ -140,7 +154,11 @@ def _read_nested(archive: Zip, content: Content) -> None:
             continue
         try:
             inner = Content("torch-zip")
-            read_torch_zip(Zip(archive.open(member, NESTED_LIMIT)), inner, role_of_file(member.name.replace(".optimizer", "_optimizer")))
+            read_torch_zip(
+                Zip(archive.open(member, NESTED_LIMIT)),
+                inner,
+                role_of_file(member.name.replace(".optimizer", "_optimizer")),
+            )
         except (Damaged, Unread) as error:
             content.damaged(f"{member.name[:80]}: {error}")
             continue
@@ -148,7 +166,10 @@ def _read_nested(archive: Zip, content: Content) -> None:
         content.names.update(inner.names)
         content.problems.extend(inner.problems)
         for found in inner.found:
-            content.add(replace(found.tensor, name=f"{prefix}.{found.tensor.name}"), tuple(replace(p, store=replace(p.store, key=(member.name, p.store.key))) for p in found.pieces))
+            content.add(
+                replace(found.tensor, name=f"{prefix}.{found.tensor.name}"),
+                tuple(replace(p, store=replace(p.store, key=(member.name, p.store.key))) for p in found.pieces),
+            )
 
 
 def _kind(content: Content) -> str:

@@ -15,7 +15,20 @@ from runvet.checkpoints.zipdir import Zip
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 UNPACK_LIMIT = 64 << 20
-_KNOWN = {"float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool"}
+_KNOWN = {
+    "float64",
+    "float32",
+    "float16",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint64",
+    "uint32",
+    "uint16",
+    "uint8",
+    "bool",
+}
 
 
 class WindowFile(io.RawIOBase):
@@ -99,7 +112,11 @@ def _dataset(data: Any, name: str, content: Content, role: Role | None) -> None:
     if data.is_virtual or data.external or kind not in _KNOWN:
         return
     shape = tuple(int(n) for n in data.shape or ())
-    if shape == () and kind in ("int64", "int32", "uint64", "uint8") and ("iteration" in name or "learning_rate" in name):
+    if (
+        shape == ()
+        and kind in ("int64", "int32", "uint64", "uint8")
+        and ("iteration" in name or "learning_rate" in name)
+    ):
         content.note(name, int(data[()]))
     store: Store | None = store_of(data, shape, kind)
     from runvet.checkpoints.content import Piece, contiguous

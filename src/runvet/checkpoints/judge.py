@@ -10,8 +10,25 @@ from runvet.checkpoints.model import Checkpoint, Role, Tensor
 from runvet.checkpoints.names import words
 from runvet.checkpoints.problems import Problem
 
-_MODEL_STATES = {"model", "state", "net", "network", "module", "weights", "params", "generator", "policy", "ema", "unet", "vae", "encoder", "decoder"}
-_MASKS = re.compile(r"(?i)(?:^|[._])(?:\w*mask\w*|running_(?:min|max|var)|min_val|max_val|\w*inf\w*)$")  # infinite on purpose
+_MODEL_STATES = {
+    "model",
+    "state",
+    "net",
+    "network",
+    "module",
+    "weights",
+    "params",
+    "generator",
+    "policy",
+    "ema",
+    "unet",
+    "vae",
+    "encoder",
+    "decoder",
+}
+_MASKS = re.compile(
+    r"(?i)(?:^|[._])(?:\w*mask\w*|running_(?:min|max|var)|min_val|max_val|\w*inf\w*)$"
+)  # infinite on purpose
 
 
 def own_problems(checkpoint: Checkpoint, root: str, role: Role | None) -> list[Problem]:
@@ -27,16 +44,30 @@ def own_problems(checkpoint: Checkpoint, root: str, role: Role | None) -> list[P
 def _empty(checkpoint: Checkpoint, root: str, role: Role | None) -> list[Problem]:
     if role == "other" or (checkpoint.dangerous and not checkpoint.tensors):
         return []
-    hollow = [n for n in checkpoint.empty_states if words(n) & _MODEL_STATES and not words(n) & {"optimizer", "optim", "scheduler"}]
+    hollow = [
+        n
+        for n in checkpoint.empty_states
+        if words(n) & _MODEL_STATES and not words(n) & {"optimizer", "optim", "scheduler"}
+    ]
     if not checkpoint.tensors:
         if role == "optimizer" and root != "empty":
             return []  # an optimizer without momentum keeps nothing
         states = ", ".join(checkpoint.empty_states[:4])
-        what = "it is an empty dictionary" if root == "empty" else f"its {states} {'are' if ',' in states else 'is'} empty" if states else "only plain values"
+        what = (
+            "it is an empty dictionary"
+            if root == "empty"
+            else f"its {states} {'are' if ',' in states else 'is'} empty"
+            if states
+            else "only plain values"
+        )
         return [Problem("empty-checkpoint", f"holds no tensors: {what}")]
     models = [t for t in checkpoint.tensors if t.role in ("model", "ema")]
     if not models and hollow and role is None:
-        return [Problem("empty-checkpoint", f"its {hollow[0]} is empty, while it holds {len(checkpoint.tensors)} other tensors")]
+        return [
+            Problem(
+                "empty-checkpoint", f"its {hollow[0]} is empty, while it holds {len(checkpoint.tensors)} other tensors"
+            )
+        ]
     return hollow_tensors(models)
 
 
@@ -53,9 +84,18 @@ def non_finite(checkpoint: Checkpoint) -> list[Problem]:
     if checkpoint.values is None:
         return []
     counts = np.where(checkpoint.values.scanned, checkpoint.values.non_finite, 0)
-    bad = [(t, int(n)) for t, n in zip(checkpoint.tensors, counts, strict=True) if n and t.role != "other" and not _MASKS.search(t.name)]
+    bad = [
+        (t, int(n))
+        for t, n in zip(checkpoint.tensors, counts, strict=True)
+        if n and t.role != "other" and not _MASKS.search(t.name)
+    ]
     if not bad:
         return []
     total, elements = sum(n for _, n in bad), sum(t.elements for t, _ in bad)
     names = ", ".join(t.name[:80] for t, _ in bad[:3]) + (" …" if len(bad) > 3 else "")
-    return [Problem("non-finite-weights", f"{total:,} of {elements:,} values are NaN or infinite, in {len(bad)} of {len(checkpoint.tensors)} tensors: {names}")]
+    return [
+        Problem(
+            "non-finite-weights",
+            f"{total:,} of {elements:,} values are NaN or infinite, in {len(bad)} of {len(checkpoint.tensors)} tensors: {names}",
+        )
+    ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runvet.checkpoints.assemble import assembled
 from runvet.checkpoints.cache import Cache
-from runvet.checkpoints.candidates import Folder, strength, suggested, tree
+from runvet.checkpoints.candidates import Folder, named_sure, strength, suggested, tree
 from runvet.checkpoints.folder_formats import read_distributed_folder, read_orbax_folder
 from runvet.checkpoints.folders import Plan, plans
 from runvet.checkpoints.formats import read_file
@@ -17,7 +17,9 @@ from runvet.checkpoints.model import Checkpoint, Role, Tensor
 from runvet.checkpoints.names import role_of_file
 
 
-def list_checkpoints(path: str | Path, *, deep: bool = False, executor: Executor | None = None, cache: bool = True) -> list[Checkpoint]:
+def list_checkpoints(
+    path: str | Path, *, deep: bool = False, executor: Executor | None = None, cache: bool = True
+) -> list[Checkpoint]:
     """Every checkpoint at or below a path, by folder and step; paths relative to it (its own name for a file).
 
     Headers only, unless `deep`: then all values are scanned. Nothing is executed, imported or unpickled, and damaged
@@ -40,7 +42,12 @@ def list_checkpoints(path: str | Path, *, deep: bool = False, executor: Executor
     single = root.is_file()
     listed = []
     for plan in planned:
-        if plan.kind == "file" and plan.relative in read and not single and not _is_checkpoint(plan, read[plan.relative]):
+        if (
+            plan.kind == "file"
+            and plan.relative in read
+            and not single
+            and not _is_checkpoint(plan, read[plan.relative])
+        ):
             continue
         found = assembled(plan, read)
         if found is not None:
@@ -70,7 +77,11 @@ def _read_all(units: list[Plan], deep: bool, executor: Executor | None, cache: C
             read[unit.relative] = _interned(replace(kept, path=unit.relative), shared)
         else:
             jobs.append((unit.kind, place, unit.relative, unit.role, deep))
-    done = executor.map(_job, jobs, chunksize=max(1, min(64, len(jobs) // 16))) if executor and len(jobs) > 1 else map(_job, jobs)
+    done = (
+        executor.map(_job, jobs, chunksize=max(1, min(64, len(jobs) // 16)))
+        if executor and len(jobs) > 1
+        else map(_job, jobs)
+    )
     fresh = []
     for job, result in zip(jobs, done, strict=True):
         read[job[2]] = _interned(result, shared)
@@ -106,12 +117,16 @@ def _is_checkpoint(plan: Plan, found: Checkpoint) -> bool:
     if found.dangerous:
         return True
     if plan.sure:
-        plain_only = not found.tensors and not any(p.name in ("damaged-checkpoint", "unread-checkpoint") for p in found.problems)
+        plain_only = not found.tensors and not any(
+            p.name in ("damaged-checkpoint", "unread-checkpoint") for p in found.problems
+        )
+        if [t.name for t in found.tensors] == [""]:  # one bare tensor: data, unless its name says otherwise
+            return suggested(plan.relative)
         hollow = bool(found.empty_states) or not found.plain
         return not plain_only or (plan.role != "other" and (hollow or suggested(plan.relative)))
     readable = not any(p.name in ("damaged-checkpoint", "unread-checkpoint") for p in found.problems)
     if found.format in ("torch-zip", "torch-legacy", "safetensors", "keras", "hdf5") or found.kind:
-        return bool(found.tensors) and readable or suggested(plan.relative)
+        return (bool(found.tensors) and readable and not named_sure(plan.name)) or suggested(plan.relative)
     return bool(found.tensors) and suggested(plan.relative) and strength(plan.relative) is not None
 
 

@@ -8,24 +8,42 @@ from functools import lru_cache
 
 from runvet.checkpoints.model import Role, Scalar
 
-_N = r"(\d{1,15})(?![\d.]*\d*(?:of|[a-z]{0,2}\d))"
 _STEP = re.compile(
-    r"(?i)(?:^|[^a-z])(?:global[_-]?)?(?:steps?|iter(?:ation)?s?|it|updates?|batch|ba|samples_seen|kimg|timesteps?)[_=\-. ]{0,2}0*(\d{1,15})(?![\d])"
-    r"|(?:^|[^\da-z.])(\d{1,15})[_-]?(?:steps?|iters?|iterations?|updates?|timesteps)(?![a-z])"
+    r"(?i)(?:^|[^a-z])(?:global[_-]?)?(?:steps?|iter(?:ation)?s?|it|updates?|batch|ba|kimg|timesteps?)[_=\-. ]{0,2}0*(\d{1,15})(?!\d)"
+)
+_STEP_AFTER = re.compile(
+    r"(?i)(?:^|[^\da-z.=])(\d{1,15})[_-]?(?:steps?|iters?|iterations?|updates?|timesteps)(?![a-z])"
 )
 _GLOBAL_STEP = re.compile(r"(?i)global[_-]?steps?[_=\-]?0*(\d{1,15})")
-_EPOCH = re.compile(r"(?i)(?:^|[^a-z])(?:epochs?|ep|e)[_=\-. ]{0,2}0*(\d{1,9}(?:\.\d{1,4}(?![\w]))?)(?![\d])|(?:^|[^\da-z.])(\d{1,9})[_-]?epochs?(?![a-z])")
+_EPOCH = re.compile(r"(?i)(?:^|[^a-z])(?:epochs?|ep|e)[_=\-. ]{0,2}0*(\d{1,9}(?:\.\d{1,4}(?!\w))?)(?!\d)")
+_EPOCH_AFTER = re.compile(r"(?i)(?:^|[^\da-z.=])(\d{1,9})[_-]?epochs?(?![a-z])")
+_DATE = re.compile(r"^(?:19|20)\d{6}(?:\d{4}|\d{6})?$")
 _PLAIN = re.compile(
     r"(?i)^(?:(?:[a-z]+[_-])*(?:checkpoint|ckpt|chkpt|chkpnt|cp|model|weights?|net|network|state|snapshot|save|params?|optim(?:izer)?|meta|G|D|generator|discriminator"
-    r"|policy|ema|best|right|network-snapshot|rl_model|agent|iter)[_\-. ]?)?0*(\d{1,12})(?:[_-](?:model|optim(?:izer)?|ema|state|net_\w+))?$"
+    r"|policy|ema|best|right|network-snapshot|rl_model|agent|iter)[_\-. ]?(?:\d\.\d+[_-])?)?0*(\d{1,12})(?:[_-](?:model|optim(?:izer)?|ema|state|net_\w+))?$"
 )
 _SUFFIXES = re.compile(
     r"(?i)(?:\.(?:pt|pth|ckpt|safetensors|bin|pkl|pickle|tar|h5|hdf5|keras|weights|npz|npy|msgpack|zip|params|th|pyth|distcp|model|chkpt|tmp|index|json|orbax-checkpoint-tmp\S*))+$"
 )
-_SHARD = re.compile(r"(?i)[-_.]?(?:rank[_-]?\d+(?:[_-]?(?:of|world_size)[_-]?\d+)?|\d{1,6}-of-\d{1,6}|world_size_\d+_rank_\d+)")
+_SHARD = re.compile(
+    r"(?i)[-_.]?(?:rank[_-]?\d+(?:[_-]?(?:of|world_size)[_-]?\d+)?|\d{1,6}-of-\d{1,6}|world_size_\d+_rank_\d+)"
+)
 _WORDS = re.compile(r"[a-z]+|\d+")
 
-_OPTIMIZER = {"optimizer", "optimizers", "optim", "optims", "opt", "opts", "optimiser", "optimisers", "adam", "adamw", "muon", "sgd"}
+_OPTIMIZER = {
+    "optimizer",
+    "optimizers",
+    "optim",
+    "optims",
+    "opt",
+    "opts",
+    "optimiser",
+    "optimisers",
+    "adam",
+    "adamw",
+    "muon",
+    "sgd",
+}
 _EMA = {"ema", "shadow", "averaged", "swa", "polyak"}
 _OTHER = {
     "scheduler", "schedulers", "sched", "rng", "random", "scaler", "loops", "sampler", "dataloader", "loader", "callbacks", "args", "hparams", "hyper",
@@ -35,8 +53,34 @@ _STEP_KEYS = (
     "global_step", "step", "steps", "global_steps", "iteration", "iter", "iterations", "it", "n_iter", "current_step", "train_step", "train_steps", "total_steps",
     "num_steps", "global_iteration", "iter_num", "current_iter", "iteration_num", "num_updates", "updates", "num_timesteps", "step_num", "training_step", "trained_steps",
 )  # fmt: skip
-_EPOCH_KEYS = ("epoch", "epochs", "current_epoch", "epoch_num", "num_epoch", "epochs_done", "start_epoch", "epoch_idx", "epochs_trained")
-_INNER = ("meta", "state", "trainer", "train_state", "trainer_state", "training_state", "progress", "train_stats", "counters", "metadata", "info", "extra", "extra_state", "train", "__metadata__")
+_EPOCH_KEYS = (
+    "epoch",
+    "epochs",
+    "current_epoch",
+    "epoch_num",
+    "num_epoch",
+    "epochs_done",
+    "start_epoch",
+    "epoch_idx",
+    "epochs_trained",
+)
+_INNER = (
+    "meta",
+    "state",
+    "trainer",
+    "train_state",
+    "trainer_state",
+    "training_state",
+    "progress",
+    "train_stats",
+    "counters",
+    "metadata",
+    "info",
+    "extra",
+    "extra_state",
+    "train",
+    "__metadata__",
+)
 
 
 def stem(name: str) -> str:
@@ -47,19 +91,20 @@ def stem(name: str) -> str:
 def step_of(name: str) -> int | None:
     """The step that a file's or folder's name gives, else None. A bare number after a usual word is one."""
     text = _SHARD.sub("", stem(name))
-    found = _GLOBAL_STEP.search(text) or _STEP.search(text)
+    found = _GLOBAL_STEP.search(text) or _STEP.search(text) or _STEP_AFTER.search(text)
     if found:
-        return int(next(g for g in found.groups() if g))
-    if _EPOCH.search(text):
+        return int(found[1])
+    if _EPOCH.search(text) or _EPOCH_AFTER.search(text):
         return None
     plain = _PLAIN.match(text)
-    return int(plain[1]) if plain else None
+    return int(plain[1]) if plain and not _DATE.match(plain[1]) else None
 
 
 def epoch_of(name: str) -> float | None:
     """The epoch that a file's or folder's name gives, else None."""
-    found = _EPOCH.search(_SHARD.sub("", stem(name)))
-    return float(next(g for g in found.groups() if g)) if found else None
+    text = _SHARD.sub("", stem(name))
+    found = _EPOCH.search(text) or _EPOCH_AFTER.search(text)
+    return float(found[1]) if found else None
 
 
 def counted(plain: Mapping[str, Scalar]) -> tuple[int | None, float | None]:
@@ -105,9 +150,21 @@ def role_of_file(name: str) -> Role | None:
     said = words(text)
     if said & {"model", "net", "unet", "policy"} and said & _OPTIMIZER and not said & {"states"}:
         return "optimizer" if text.lower().endswith(("optimizer", "optim", "opt")) else None
-    if said & {"rng", "random"} or "scheduler" in said or "scaler" in said or {"training", "args"} <= said or {"custom", "checkpoint"} <= said:
+    if (
+        said & {"rng", "random"}
+        or "scheduler" in said
+        or "scaler" in said
+        or {"training", "args"} <= said
+        or {"custom", "checkpoint"} <= said
+    ):
         return "other"
-    return role_of_key(text) if said & (_EMA | _OPTIMIZER) else "other" if said & {"meta", "args", "sampler", "dl", "sched"} else None
+    return (
+        role_of_key(text)
+        if said & (_EMA | _OPTIMIZER)
+        else "other"
+        if said & {"meta", "args", "sampler", "dl", "sched"}
+        else None
+    )
 
 
 @lru_cache(4096)

@@ -24,7 +24,10 @@ def read_orbax(folder: Path, content: Content) -> None:
     for place in sorted({*folder.glob("_METADATA"), *folder.glob("*/_METADATA")}):
         _tree(place, content)
     content.problems.append(
-        Problem("unread-checkpoint", "Orbax keeps values in a database that only tensorstore reads: convert with orbax to safetensors or npz to have them checked")
+        Problem(
+            "unread-checkpoint",
+            "Orbax keeps values in a database that only tensorstore reads: convert with orbax to safetensors or npz to have them checked",
+        )
     )
 
 
@@ -47,7 +50,15 @@ def _tree(place: Path, content: Content) -> None:
 
 def _label(kind: Any) -> str:
     text = kind.lstrip("<>|=") if isinstance(kind, str) else ""
-    return {"f4": "float32", "f8": "float64", "f2": "float16", "i4": "int32", "i8": "int64", "u4": "uint32", "b1": "bool"}.get(text, text or "unknown")
+    return {
+        "f4": "float32",
+        "f8": "float64",
+        "f2": "float16",
+        "i4": "int32",
+        "i8": "int64",
+        "u4": "uint32",
+        "b1": "bool",
+    }.get(text, text or "unknown")
 
 
 def _json(place: Path) -> dict[str, Any]:

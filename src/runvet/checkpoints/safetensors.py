@@ -31,7 +31,9 @@ def read_safetensors(window: Window, content: Content, role: Role | None) -> Non
     end = 0
     for begin, stop in sorted(ranges):
         if begin != end:
-            raise Damaged(f"tensors {'share' if begin < end else 'leave a gap of'} bytes at offset {min(begin, end):,} of the data")
+            raise Damaged(
+                f"tensors {'share' if begin < end else 'leave a gap of'} bytes at offset {min(begin, end):,} of the data"
+            )
         end = stop
     if end != data.size:
         raise Damaged(f"the header promises {end:,} bytes of values, the file has {data.size:,}")

@@ -18,6 +18,7 @@ from runvet.checkpoints.model import Values
 from runvet.checkpoints.problems import Damaged, Unread
 
 READS = 4  # a file's bytes are read at most so often, whatever overlapping views it declares
+UNPACKED = 1 << 30  # bytes beyond that: small files with many views, packed arrays
 _PRIME = 0x9E3779B97F4A7C15
 _ALL = (1 << 64) - 1
 
@@ -54,18 +55,18 @@ class Tally:
 def scan(content: Content, size: int) -> Values:
     """Scan all tensors of a file of `size` bytes. What cannot be read becomes a problem of the content."""
     done: dict[Any, Tally] = {}
-    left = READS * size + (64 << 20)
+    left = READS * size + UNPACKED
     tallies = []
     for found in content.found:
         key = tuple((p.store.key, p.dtype, p.start, p.shape, p.stride) for p in found.pieces) or id(found)
         tally = done.get(key)
         if tally is None:
             tally = done[key] = Tally()
-            left -= sum(min(p.span, p.elements) * 4 for p in found.pieces)
+            left -= sum(min(p.span, p.elements) * _width(p) for p in found.pieces)
             if left >= 0:
                 _tensor(found, tally, content)
             elif not any("views" in p.message for p in content.problems):
-                content.damaged(f"its views would read the file more than {READS} times over")
+                content.damaged(f"its views and packed arrays stand for more than {READS} times its bytes")
         tallies.append((found, tally))
     return _columns(tallies)
 
@@ -88,6 +89,11 @@ def _tensor(found: Found, tally: Tally, content: Content) -> None:
         return
 
 
+def _width(piece: Piece) -> int:
+    known = dtype(piece.dtype)
+    return known.size if known else 1
+
+
 def dtype_packed(name: str) -> bool:
     """Whether several elements share a byte, so that counts are of bytes."""
     known = dtype(name)
@@ -106,7 +112,12 @@ def _piece(piece: Piece, tally: Tally) -> None:
         tally.crc = zlib.crc32(data, tally.crc)
         tally.mixed = (tally.mixed * _PRIME + _mix(flat)) & _ALL
         if known.decode != "packed":
-            _figures(flat, decoded(flat, known) if not piece.store.big else decoded(flat.astype(known.raw), known), tally, times)
+            _figures(
+                flat,
+                decoded(flat, known) if not piece.store.big else decoded(flat.astype(known.raw), known),
+                tally,
+                times,
+            )
     entire = whole(small) and small.start == 0 and small.elements * known.size == piece.store.size
     if entire and piece.store.crc and tally.crc != piece.store.crc:
         raise Damaged("its bytes are not those that were written: the archive's checksum differs")

@@ -67,7 +67,9 @@ def _offset(value: Any) -> int:
     return value
 
 
-def _tensor(storage: Any, offset: Any, size: Any, stride: Any, kind: str | None = None, layout: str = "dense") -> TensorRef:
+def _tensor(
+    storage: Any, offset: Any, size: Any, stride: Any, kind: str | None = None, layout: str = "dense"
+) -> TensorRef:
     if isinstance(storage, TensorRef):
         storage = storage.storage
     if not isinstance(storage, Storage):
@@ -78,7 +80,9 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, kind: str | None 
     return TensorRef(storage, _offset(offset), shape, strides, kind or storage.dtype, layout)
 
 
-def _rebuild_v3(storage: Any, offset: Any, size: Any, stride: Any, _grad: Any, _hooks: Any, kind: Any, *_: Any) -> TensorRef:
+def _rebuild_v3(
+    storage: Any, offset: Any, size: Any, stride: Any, _grad: Any, _hooks: Any, kind: Any, *_: Any
+) -> TensorRef:
     return _tensor(storage, offset, size, stride, torch_dtype(kind))
 
 
@@ -127,14 +131,33 @@ def _encode(text: Any, _encoding: Any = None) -> Any:
 
 
 def _numpy_dtype(code: Any, *_: Any) -> DTypeRef:
-    return DTypeRef(code.decode("latin-1") if isinstance(code, bytes) else str(code.name).rsplit(".", 1)[-1] if isinstance(code, Global) else code)
+    return DTypeRef(
+        code.decode("latin-1")
+        if isinstance(code, bytes)
+        else str(code.name).rsplit(".", 1)[-1]
+        if isinstance(code, Global)
+        else code
+    )
 
 
 def _numpy_scalar(kind: Any, data: Any = b"") -> Any:
     """A numpy number as a Python number."""
     if isinstance(kind, DTypeRef) and isinstance(data, bytes):
         order = ">" if kind.order == ">" else "<"
-        code = {"f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i", "i2": "h", "i1": "b", "u8": "Q", "u4": "I", "u2": "H", "u1": "B", "b1": "?"}
+        code = {
+            "f8": "d",
+            "f4": "f",
+            "f2": "e",
+            "i8": "q",
+            "i4": "i",
+            "i2": "h",
+            "i1": "b",
+            "u8": "Q",
+            "u4": "I",
+            "u2": "H",
+            "u1": "B",
+            "b1": "?",
+        }
         if kind.code in code:
             return struct.unpack(order + code[kind.code], data)[0]
     return Call("numpy.scalar", (kind, data))

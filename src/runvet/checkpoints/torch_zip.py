@@ -19,7 +19,14 @@ PICKLE_LIMIT = 64 << 20  # of a packed data.pkl; torch itself never packs
 
 def top_folder(archive: Zip) -> str | None:
     """The folder of the one data.pkl of a torch file, or None where the zip is none."""
-    return next((n[: -len("data.pkl")] for n in archive.members if n == "data.pkl" or (n.endswith("/data.pkl") and n.count("/") == 1)), None)
+    return next(
+        (
+            n[: -len("data.pkl")]
+            for n in archive.members
+            if n == "data.pkl" or (n.endswith("/data.pkl") and n.count("/") == 1)
+        ),
+        None,
+    )
 
 
 def read_torch_zip(archive: Zip, content: Content, role: Role | None) -> None:

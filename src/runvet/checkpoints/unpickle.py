@@ -60,7 +60,9 @@ class Interpreter:
             at = self.at
             if at > limit:
                 self.refill()
-                limit = len(self.buffer) - _SLACK if self.base + len(self.buffer) < self.window.size else len(self.buffer)
+                limit = (
+                    len(self.buffer) - _SLACK if self.base + len(self.buffer) < self.window.size else len(self.buffer)
+                )
                 at = 0
             buffer = self.buffer
             code = buffer[at]
@@ -131,7 +133,9 @@ class Interpreter:
             return Blob(here, length, text)
         self.kept += length
         if self.kept > KEPT_BYTES:
-            raise Unread(f"a pickle with more than {KEPT_BYTES:,} bytes of names: no index of a checkpoint is that long")
+            raise Unread(
+                f"a pickle with more than {KEPT_BYTES:,} bytes of names: no index of a checkpoint is that long"
+            )
         data = self.take(length)
         return data.decode("utf-8", "replace") if text else data
 
@@ -321,7 +325,7 @@ _OPERATIONS: dict[bytes, Callable[[Interpreter], None]] = {
     b"I": lambda p: p.stack.append(_text_number(p.line())), b"L": lambda p: p.stack.append(_text_number(p.line())),
     b"F": lambda p: p.stack.append(float(p.line())),
     b"S": lambda p: p.stack.append(p.line()[1:-1].decode("utf-8", "replace")),
-    b"V": lambda p: p.stack.append(p.line().decode("utf-8", "replace")),
+    b"V": lambda p: p.stack.append(p.line().decode("raw-unicode-escape", "replace")),
     b"T": lambda p: _byte_string(p, p.number(4)), b"U": lambda p: _byte_string(p, p.number(1)),
     b"X": lambda p: p.stack.append(p.keep(p.number(4), text=True)), b"\x8c": lambda p: p.stack.append(p.keep(p.number(1), text=True)),
     b"\x8d": lambda p: p.stack.append(p.keep(p.number(8), text=True)),

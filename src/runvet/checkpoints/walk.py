@@ -40,7 +40,9 @@ class Walk:
             name, value, depth, role = todo.pop()
             nodes += 1
             if nodes > NODES or depth > DEPTH:
-                self.content.damaged(f"values nested more than {DEPTH} deep" if depth > DEPTH else f"more than {NODES:,} values")
+                self.content.damaged(
+                    f"values nested more than {DEPTH} deep" if depth > DEPTH else f"more than {NODES:,} values"
+                )
                 return
             if isinstance(value, (TensorRef, ArrayRef)):
                 self._tensor(name, value, role)
@@ -59,7 +61,9 @@ class Walk:
         count = self.seen[id(value)] = self.seen.get(id(value), 0) + 1
         return count > (1 if isinstance(value, Call) else VISITS)
 
-    def _children(self, name: str, value: Any, depth: int, role: Role | None) -> Iterator[tuple[str, Any, int, Role | None]]:
+    def _children(
+        self, name: str, value: Any, depth: int, role: Role | None
+    ) -> Iterator[tuple[str, Any, int, Role | None]]:
         if isinstance(value, Call):
             yield from ((n, v, depth + 1, role) for n, v in _inside(name, value))
             return
@@ -67,7 +71,13 @@ class Walk:
             if not value and 1 <= depth <= 2:
                 self.content.empty_states.append(name[:_NAME])
             for key, child in value.items():
-                text = key if isinstance(key, str) else str(key)[:40] if isinstance(key, (int, float, bytes)) else f"<{type(key).__name__}>"
+                text = (
+                    key
+                    if isinstance(key, str)
+                    else str(key)[:40]
+                    if isinstance(key, (int, float, bytes))
+                    else f"<{type(key).__name__}>"
+                )
                 inner = role
                 if role in (None, "model"):
                     container = isinstance(child, (dict, list, tuple, Call))
@@ -76,7 +86,9 @@ class Walk:
                     inner = "ema"
                 yield _join(name, text), child, depth + 1, inner
             return
-        if len(value) > _SHORT_LIST and not any(isinstance(v, (dict, list, tuple, Call, TensorRef, ArrayRef)) for v in value):
+        if len(value) > _SHORT_LIST and not any(
+            isinstance(v, (dict, list, tuple, Call, TensorRef, ArrayRef)) for v in value
+        ):
             self.content.note(name, f"(list of {len(value)})", top=depth <= 1)
             return
         yield from ((_join(name, str(i)), child, depth + 1, role) for i, child in enumerate(value))
@@ -105,7 +117,9 @@ class Walk:
                         layout = "view"
             if layout == "sparse" and role is None:
                 role = "other"  # weights are dense; what is sparse beside them is a mask, a graph or a gradient
-            self.content.add(Tensor(name, value.shape, pieces[0].dtype if pieces else value.dtype, role or "model", layout), pieces)
+            self.content.add(
+                Tensor(name, value.shape, pieces[0].dtype if pieces else value.dtype, role or "model", layout), pieces
+            )
         except Damaged as error:
             self.content.damaged(f"tensor {name[:120]!r}: {error}")
             if isinstance(value, TensorRef):
@@ -143,7 +157,11 @@ def _inside(name: str, value: Call) -> Iterator[tuple[str, Any]]:
         for part in ("_parameters", "_buffers", "_modules"):
             members = state.get(part)
             if isinstance(members, dict):
-                yield from ((_join(name, str(k)), v) for k, v in members.items() if v is not None and not (part == "_buffers" and k in hidden))
+                yield from (
+                    (_join(name, str(k)), v)
+                    for k, v in members.items()
+                    if v is not None and not (part == "_buffers" and k in hidden)
+                )
         return
     local = state.get("_local_tensor") if isinstance(state, dict) else None
     if isinstance(local, TensorRef):
@@ -153,7 +171,10 @@ def _inside(name: str, value: Call) -> Iterator[tuple[str, Any]]:
         state = {**(state[0] or {}), **(state[1] or {})}
     for part in (state, value.pairs):
         if isinstance(part, dict):
-            yield from ((_join(name, str(k) if isinstance(k, (str, int)) else f"<{type(k).__name__}>"), v) for k, v in part.items())
+            yield from (
+                (_join(name, str(k) if isinstance(k, (str, int)) else f"<{type(k).__name__}>"), v)
+                for k, v in part.items()
+            )
         elif part is not None:
             yield name, part
     for several in (value.items, value.args):
@@ -164,7 +185,9 @@ def _inside(name: str, value: Call) -> Iterator[tuple[str, Any]]:
 def _strided(value: TensorRef) -> bool:
     """Whether the elements are not laid out row by row."""
     plain = contiguous(value.shape)
-    return 0 not in value.shape and any(n > 1 and s != p for n, s, p in zip(value.shape, value.stride, plain, strict=True))
+    return 0 not in value.shape and any(
+        n > 1 and s != p for n, s, p in zip(value.shape, value.stride, plain, strict=True)
+    )
 
 
 def _root(value: Any) -> str:

@@ -105,15 +105,29 @@ def _steady(step: FloatArray, epoch: FloatArray) -> list[tuple[float, int]]:
     lengths, at = rise[good] / run[good], edge[:-1][good]
     if len(lengths) < 2:
         return []
-    if _even(lengths):
+    slack = np.maximum(STEADY, 1.2 * _digit(epoch) / run[good])  # an epoch printed with two decimals is no finer
+    if _even(lengths, slack):
         return [(float(np.median(lengths)), int(at[0]))]
     for cut in range(2, len(lengths) - 1):
-        late = lengths[cut + 1 :] if not _even(lengths[cut:]) else lengths[cut:]  # one chunk may hold the change
-        if len(late) >= 2 and _even(lengths[:cut]) and _even(late):
-            return [(float(np.median(lengths[:cut])), int(at[0])), (float(np.median(late)), int(at[cut]))]
+        skip = cut if _even(lengths[cut:], slack[cut:]) else cut + 1  # one chunk may hold the change
+        if len(lengths) - skip >= 2 and _even(lengths[:cut], slack[:cut]) and _even(lengths[skip:], slack[skip:]):
+            early, late = _slope(step, epoch, at[0], at[cut]), _slope(step, epoch, at[skip], edge[-1])
+            return [(early, int(at[0])), (late, int(at[cut]))]
     return []
 
 
-def _even(lengths: FloatArray) -> bool:
+def _slope(step: FloatArray, epoch: FloatArray, low: np.int64, high: np.int64) -> float:
+    return float((step[high] - step[low]) / (epoch[high] - epoch[low]))
+
+
+def _digit(epoch: FloatArray) -> float:
+    """The unit of the last decimal that epochs were written with; 0 for more than four."""
+    for digits in range(5):
+        if np.allclose(epoch * 10.0**digits, np.round(epoch * 10.0**digits), rtol=0, atol=1e-6):
+            return 0.0 if digits == 0 else 10.0**-digits
+    return 0.0
+
+
+def _even(lengths: FloatArray, slack: FloatArray) -> bool:
     middle = float(np.median(lengths))
-    return bool(np.all(np.abs(lengths - middle) <= max(STEADY * middle, 1.0)))
+    return bool(np.all(np.abs(lengths - middle) <= np.maximum(slack * middle, 1.0)))

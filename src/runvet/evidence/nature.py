@@ -37,9 +37,35 @@ ADVERSARY = re.compile(
     re.IGNORECASE,
 )
 CONTINUED = frozenset(
-    "pretrained resume resume_from resume_from_checkpoint resume_path resume_checkpoint model_name_or_path pretrained_model_name_or_path"
-    " _name_or_path base_model base_model_name_or_path load_from finetune fine_tune finetune_from checkpoint_path ckpt_path init_checkpoint"
-    " pretrained_path pretrained_weights load_checkpoint restore_from init_from lora_r lora_rank use_lora peft_type".split()
+    [
+        "pretrained",
+        "resume",
+        "resume_from",
+        "resume_from_checkpoint",
+        "resume_path",
+        "resume_checkpoint",
+        "model_name_or_path",
+        "pretrained_model_name_or_path",
+        "_name_or_path",
+        "base_model",
+        "base_model_name_or_path",
+        "load_from",
+        "finetune",
+        "fine_tune",
+        "finetune_from",
+        "checkpoint_path",
+        "ckpt_path",
+        "init_checkpoint",
+        "pretrained_path",
+        "pretrained_weights",
+        "load_checkpoint",
+        "restore_from",
+        "init_from",
+        "lora_r",
+        "lora_rank",
+        "use_lora",
+        "peft_type",
+    ]
 )
 RAMPS = re.compile(
     r"(?:^|_)(?:weight|beta|lambda|coeff?|anneal\w*|curriculum|seq_?len(?:gth)?|mask_ratio|difficulty|noise_level|horizon|temperature|num_\w*tokens_per)(?:_|$)"
@@ -92,8 +118,7 @@ def nature(stage: Stage) -> Nature:
     preference = "margins" in names and ("chosen" in names or "rejected" in names)
     rewards = stage.role("reward")
     return Nature(
-        reinforcement=bool(rewards)
-        and not preference
+        reinforcement=(bool(rewards) and not preference)
         or bool(re.search(r"mean_q\b|q_values?\b|td_loss|policy_gradient_loss|critic_loss|value_loss", names)),
         preference=preference,
         adversarial=any(

@@ -38,7 +38,8 @@ class Joint:
     """One seam, seen on the lead curve.
 
     `before` and `after` are the finite points of the lead on either side, `numbers` their segment numbers. `start`
-    is the first x after the seam, `end` the last x before it, both on `axis`. `resumed` is False where the new
+    is the first x after the seam, `end` the last x before it, both on `axis`; `base` is the x from which the new
+    process goes on, in the numbers of the old one: `start`, unless an epoch now has another length. `resumed` is False where the new
     process begins again from (nearly) the start: another run or fold in the same log.
     """
 
@@ -48,6 +49,7 @@ class Joint:
     numbers: tuple[int, int]
     start: float
     end: float
+    base: float
     axis: str
     resumed: bool
     told: Mapping[str, Told]
@@ -60,7 +62,7 @@ class Joint:
     @property
     def overlap(self) -> float:
         """How much of the axis was logged twice; 0 for none."""
-        return max(0.0, self.end - self.start)
+        return max(0.0, self.end - self.base)
 
     def sides(self, series: Series) -> tuple[Series, Series]:
         """Another series of the stage before and after this seam (finite points; either may be empty)."""
@@ -68,9 +70,9 @@ class Joint:
         return one, two
 
     def up_to_start(self, series: Series) -> Series:
-        """The points of a series before the seam that the new process builds on: those up to its first x."""
+        """The points of a series before the seam that the new process builds on: those up to `base`."""
         x = series.x()
-        return series.pick(x <= self.start) if self.overlap > 0 else series
+        return series.pick(x <= self.base) if self.overlap > 0 else series
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +117,36 @@ def seams(stage: Stage) -> Seams | Missing:
         origin = first if math.isnan(origin) else min(origin, first)
         resumed = start > origin and start - origin >= RESUMED * (end - origin)
         told = _told(stage.events, order, before, after)
-        joints.append(Joint(lead, before, after, (numbers[i - 1], numbers[i]), start, end, before.axis, resumed, told))
+        joints.append(
+            Joint(
+                lead,
+                before,
+                after,
+                (numbers[i - 1], numbers[i]),
+                start,
+                end,
+                _base(before, after, told),
+                before.axis,
+                resumed,
+                told,
+            )
+        )
         if not resumed:
             origin = start
     return Seams(tuple(joints)) if joints else Missing("no seam with points on both sides", applicable=False)
+
+
+def _base(before: Series, after: Series, told: Mapping[str, Told]) -> float:
+    """Where in the old process's numbers the new one goes on: by epochs where an epoch's length has changed."""
+    start = float(after.x()[0])
+    lengths = told["epoch-length"].numbers if "epoch-length" in told else None
+    if before.axis != "step" or lengths is None or lengths[0] == lengths[1]:
+        return start
+    if not (np.isfinite(before.epoch).all() and np.isfinite(after.epoch[0])):
+        return start
+    whole = np.array_equal(before.epoch, np.round(before.epoch))
+    known = before.epoch < after.epoch[0] if whole else before.epoch <= after.epoch[0]
+    return float(before.x()[known].max()) if known.any() else start
 
 
 def _told(events: Sequence[Event], order: Mapping[str, int], before: Series, after: Series) -> dict[str, Told]:

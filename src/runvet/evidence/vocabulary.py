@@ -38,13 +38,44 @@ class Vocabulary:
 
 
 CLASSES = frozenset(
-    "num_classes n_classes nb_classes nc num_labels n_labels num_class class_num classes num_cls".split()
+    [
+        "num_classes",
+        "n_classes",
+        "nb_classes",
+        "nc",
+        "num_labels",
+        "n_labels",
+        "num_class",
+        "class_num",
+        "classes",
+        "num_cls",
+    ]
 )
 TOKENS = frozenset(
-    "vocab_size n_vocab padded_vocab_size vocabulary_size num_tokens ntokens n_tokens vocab tokenizer_vocab_size".split()
+    [
+        "vocab_size",
+        "n_vocab",
+        "padded_vocab_size",
+        "vocabulary_size",
+        "num_tokens",
+        "ntokens",
+        "n_tokens",
+        "vocab",
+        "tokenizer_vocab_size",
+    ]
 )
 CODES = frozenset(
-    "codebook_size num_embeddings n_embed n_codes num_codes codebook_num n_embeddings num_codebook_vectors codebook".split()
+    [
+        "codebook_size",
+        "num_embeddings",
+        "n_embed",
+        "n_codes",
+        "num_codes",
+        "codebook_num",
+        "n_embeddings",
+        "num_codebook_vectors",
+        "codebook",
+    ]
 )
 # Data sets whose number of classes everybody knows; the name must stand alone.
 DATASETS = (

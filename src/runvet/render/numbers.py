@@ -12,7 +12,7 @@ def short(value: float | int | str | None) -> str:
     if isinstance(value, str):
         return value
     if not math.isfinite(value):
-        return str(value)
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if float(value).is_integer() and abs(value) < 1e9:
         return f"{int(value):,}"
     if 1e-3 <= abs(value) < 1e6:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from runvet.render.numbers import duration, exact, plural, short
 from runvet.render.terminal import Terminal
-from runvet.report import Finding, Report, StageSummary, Unchecked
+from runvet.render.words import gaps, ordered, sentence
+from runvet.report import Finding, Report, StageSummary
 from runvet.run import Run
 
 MOST = 10  # findings drawn in full; the rest are counted
@@ -20,7 +20,7 @@ def render(report: Report, terminal: Terminal | None = None, *, verbose: bool = 
     t = terminal or Terminal()
     lines = [*_head(report, t), ""]
     drawn = 0
-    for stage in _ordered(report):
+    for stage in ordered(report):
         found = [f for f in report.findings if f.stage == stage.name]
         lines += [*_stage(stage, t, alone=len(report.stages) == 1), *_findings(found, t, MOST - drawn, stage), ""]
         drawn += len(found)
@@ -52,42 +52,9 @@ def _head(report: Report, t: Terminal) -> Iterator[str]:
     coverage = f"{report.checks.ran} of {report.checks.of} checks ran"
     if report.checks.crashed:
         coverage += f", {len({c.rule for c in report.checks.crashed})} crashed"
-    first, *rest = t.wrap(f"{_sentence(report)} {coverage}.", indent=INDENT)
+    first, *rest = t.wrap(f"{sentence(report)} {coverage}.", indent=INDENT)
     yield word + room + first[INDENT:]
     yield from rest
-
-
-def _sentence(report: Report) -> str:
-    """Which stages can't be trusted, in words."""
-    if report.verdict == "not judged":
-        return report.why_not_judged + "."
-    by_verdict: dict[str, list[str]] = defaultdict(list)
-    for stage in report.stages:
-        by_verdict[stage.verdict].append(stage.name)
-    parts = []
-    if bad := by_verdict["critical"]:
-        parts.append(f"{_list(bad)} cannot be trusted")
-    elif report.verdict == "critical":
-        parts.append("the run cannot be trusted")
-    if doubtful := by_verdict["suspect"]:
-        parts.append(f"{_list(doubtful)}: look before you trust it")
-    elif report.verdict == "suspect":
-        parts.append("look before you trust it")
-    if sound := by_verdict["sound"]:
-        parts.append(f"nothing found against {_list(sound)}")
-    if silent := by_verdict["not judged"]:
-        parts.append(f"{_list(silent)} could not be judged")
-    return "; ".join(parts) + "."
-
-
-def _list(names: list[str]) -> str:
-    shown = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"]
-    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]
-
-
-def _ordered(report: Report) -> list[StageSummary]:
-    order = ("critical", "suspect", "not judged", "sound")
-    return sorted(report.stages, key=lambda s: order.index(s.verdict))
 
 
 def _stage(stage: StageSummary, t: Terminal, *, alone: bool) -> Iterator[str]:
@@ -186,15 +153,10 @@ def _actions(report: Report, t: Terminal) -> Iterator[str]:
 
 def _unchecked(report: Report, t: Terminal, *, verbose: bool) -> Iterator[str]:
     """What could not be checked, folded by what would unlock it."""
-    by_unlock: dict[tuple[str, str], list[Unchecked]] = defaultdict(list)
-    passed = set(report.checks.passed) | {f.rule for f in report.findings}
-    for entry in report.checks.not_checked:
-        if entry.rule not in passed or verbose:
-            by_unlock[entry.why, entry.unlock].append(entry)
-    rows = sorted(by_unlock.items(), key=lambda item: -len({e.rule for e in item[1]}))
+    rows = gaps(report, every=verbose)
     if rows:
         yield t.paint("Not checked", "bold")
-    for (why, unlock), entries in rows if verbose else rows[:6]:
+    for why, unlock, entries in rows if verbose else rows[:6]:
         count = len({e.rule for e in entries})
         names = f" ({', '.join(sorted({f'{e.rule} {e.name}' for e in entries}))})" if verbose else ""
         hint = f": {unlock} to unlock {plural(count, 'check')}" if unlock else f" ({plural(count, 'check')})"

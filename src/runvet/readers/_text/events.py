@@ -101,7 +101,7 @@ def value_of(kind: str, text: str) -> float | str | None:
         module = _MODULE.search(text)
         return module[1] if module else None
     if kind == "loss-scale":
-        scale = _SCALE.search(text)
+        scale = None if "hysteresis" in text.lower() else _SCALE.search(text)
         return _float(scale[1]) if scale else None
     if kind in {"tracker-dropped", "best"}:
         numbers = _NUMBERS.findall(text[:400])

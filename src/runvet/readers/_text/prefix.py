@@ -43,6 +43,7 @@ _PLACE = re.compile(
     r"|[\w.<>]{1,100}:[\w.<>]{1,80}:\d{1,6} -)[\s:\-|]{0,6}"
 )
 _LOGGER_END = re.compile(r"(?P<who>[\w.]{1,60}):(?=\S)")
+_DOTTED = re.compile(r"\w{1,60}(?:\.\w{1,60}){1,8}:\s")
 _RANK = re.compile(
     r"\s{0,4}(?:[\[(<]\s?(?:(?:default|global|local)[ _]?)?(?:rank|gpu|worker|proc|process)\s?[:=_#]?\s?(?P<a>\d{1,5})(?:/\d{1,5})?\s?[\])>]"
     r"|\[(?P<b>\d{1,4}),\s?(?P<c>\d{1,5})\]<std(?:out|err)>|\[default(?P<e>\d{1,5})\]|rank\s?(?P<d>\d{1,5})\s?[:|](?!\s?\d))[\s:|]{0,4}",
@@ -178,6 +179,9 @@ class Prefixes:
                 if not stamped and level["end"].startswith(":"):
                     who = _LOGGER_END.match(text)
                     text = text[who.end() :] if who else text
+            dotted = _DOTTED.match(text) if found.level else None
+            if dotted:
+                text = text[dotted.end() :]
             place = _PLACE.match(text)
             if place:
                 text = text[place.end() :]

@@ -33,7 +33,7 @@ class Bar:
 def read_bar(text: str) -> Bar | None:
     """The progress bar that a state draws, or None."""
     if "%|" in text or "it [" in text or "it/s" in text or "s/it" in text:
-        match = _TQDM.search(text[:20_000])
+        match = _TQDM.search(text[:6_000])
         if match:
             inside = _CLOCKS.sub("", match["in"], count=1)
             tail = match["tail"].strip(" :,")

@@ -101,8 +101,31 @@ NEUTRAL = re.compile(
 )
 IGNORED = frozenset(
     {
-        *("eta", "remaining", "time left", "est time left", "estimated time", "seed", "random seed", "v num", "version"),
-        *("device", "cuda", "gpu", "gpus", "gpu id", "job id", "rank", "local rank", "world size", "port", "pid", "tid"),
+        *(
+            "eta",
+            "remaining",
+            "time left",
+            "est time left",
+            "estimated time",
+            "seed",
+            "random seed",
+            "v num",
+            "version",
+        ),
+        *(
+            "device",
+            "cuda",
+            "gpu",
+            "gpus",
+            "gpu id",
+            "job id",
+            "rank",
+            "local rank",
+            "world size",
+            "port",
+            "pid",
+            "tid",
+        ),
         *("line", "file", "id", "thread", "node", "python"),
     }
 )

@@ -39,9 +39,10 @@ def traceback(log: ConsoleLog, timeline: Timeline, *, reached: float = 0.97, rep
     ## What it checks
     Exceptions in the console log, with what the same process and later ones trained after them. Critical where
     nothing was trained after the last one and the plan was not reached, or where no process trained at all, or
-    where several launches died so. A warning where training went on in a later launch, or where the plan is unknown
-    or reached. Interrupts by hand, tear-down of workers, compilers that fall back, and exceptions that the same
-    process survived are spared; running out of memory is `killed-process`.
+    where several launches died so. A warning where training went on after it, or where the plan is unknown or
+    reached. Spared are interrupts by hand, tear-down of workers, compilers that fall back, a few exceptions that the
+    same process survived, and launches that failed before anything was trained and were put right. Running out of
+    memory is `killed-process`.
     ## Why it matters
     Whatever the curve looks like, what should have come after (more steps, the evaluation, the last save) is missing.
     ## What to do

@@ -13,7 +13,7 @@ from runvet.evidence.curves import TrainLoss
 from runvet.evidence.nature import Nature
 from runvet.evidence.vocabulary import Alphabet, Vocabulary
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import num, parts, place, since
+from runvet.rules.loss._common import num, parts, since
 from runvet.run import Series, Setting, Stage
 from runvet.statistics import finite_values
 
@@ -100,16 +100,16 @@ def _fits(stage: Stage, alphabet: Alphabet, value: float, low: float, high: floa
 def _told(series: Series, value: float, fit: Fit) -> Sick:
     nats, factor = fit.alphabet.nats, fit.factor
     v = finite_values(series.value)
-    true = (lambda y: y * factor) if fit.divided else (lambda y: y / factor)
+    scale = factor if fit.divided else 1.0 / factor
     last = float(np.median(v[-max(1, len(v) // 50) :]))
     worse = ""
-    if true(last) > 1.05 * nats:
-        worse = f", {true(last) / nats:.2g} times a uniform guess"
+    if scale * last > 1.05 * nats:
+        worse = f", {scale * last / nats:.2g} times a uniform guess"
     where = f"{fit.setting.source}:{fit.setting.line}" if fit.setting.line else fit.setting.source
     return Sick(
         f"{series.name} starts at {num(value)}, {value / nats:.3f} of ln {fit.alphabet.size:,} = {nats:.4g} ({fit.alphabet.source}); an untrained model"
         f" starts at 1.00 to 1.11 of it. It looks {'divided' if fit.divided else 'multiplied'} by {factor:g}, {fit.setting.key} in {where}: the true loss is"
-        f" then {num(true(value))} at the start and {num(true(last))} at the end{worse}",
+        f" then {num(scale * value)} at the start and {num(scale * last)} at the end{worse}",
         (
             Measure(f"first {series.name}", value, None, series.where(0)),
             Measure("uniform guess", round(nats, 4), "nats", fit.alphabet.source),

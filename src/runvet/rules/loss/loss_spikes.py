@@ -21,13 +21,14 @@ def loss_spikes(
     nature: Nature,
     *,
     rate: float = 0.005,  # of the points: single spikes happen in sound runs
-    fewest: float = 5.0,  # spikes, so that short logs are not judged by one or two
+    fewest: float = 8.0,  # spikes, so that short logs are not judged by a few
+    single: float = 0.02,  # of the points, where each spike is a single one: a hard batch that leaves no trace
 ) -> Sick | Unsure | None:
     """The training loss spikes often, or a spike is not over.
 
     ## What it checks
     Points that exceed the 128 before them by 6 robust deviations, a factor of 2 and the usual upper tail, all at
-    once. Told when they are more than 0.5 % of all points (and at least five).
+    once. Told when they are more than 0.5 % of all points (2 % where each is over at the next point) and at least eight.
     ## Why it matters
     Each spike throws the optimiser's averages off, and steps are lost until the loss is back.
     ## What to do
@@ -45,7 +46,7 @@ def loss_spikes(
         return Unsure("only terms of the loss are logged", "log the total loss")
     for part in parts(loss.lead, 200):
         found = spikes(part.value)
-        if found.rate <= rate or len(found.indices) < fewest:
+        if found.rate <= (single if found.longest <= 1 else rate) or len(found.indices) < fewest:
             continue
         x, at = part.x(), found.indices
         worst = int(at[np.argmax(part.value[at])])
@@ -70,11 +71,10 @@ def loss_spikes(
 
 def sick() -> Iterator[Stage]:
     """A loss that is thrown off every hundred steps, positive or not."""
-    spiky = examples.decay(3000)
-    spiky[200::90] *= 6
+    thrown = np.where(np.arange(3000) > 200, np.exp(-((np.arange(3000) - 200) % 150) / 3.0), 0.0)
+    spiky = examples.decay(3000) * (1 + 5 * thrown)
     yield examples.stage(loss=spiky)
-    low = examples.decay(3000, noise=0.02) - 5
-    low[200::90] += 12
+    low = examples.decay(3000, noise=0.02) - 5 + 12 * thrown
     yield examples.stage(loss=low)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from runvet import examples
 from runvet.evidence.nature import Nature
+from runvet.report import Level
 from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules.loss._common import guilty, last_part, num, place, since
 from runvet.run import FloatArray, Series, Stage
@@ -34,6 +35,8 @@ class Fall:
     first: float
     last: float
     back: float
+    gain: float
+    below: bool
 
 
 @rule("LOSS116", "metric-collapse", level="critical", since="0.1", explains=("LOSS101", "LOSS119"))
@@ -48,7 +51,7 @@ def metric_collapse(
 
     ## What it checks
     Smoothed levels of every metric that is better when higher: the last ones (a sixth of the run) have given back 75 % of all that
-    was gained, beyond the noise, and nothing since came back above the middle. Parts of a trade-off (precision, recall) are left out.
+    was gained, beyond the noise and twice as far as any dip before the peak, and nothing since came back above the middle. Parts of a trade-off (precision, recall) are left out.
     ## Why it matters
     The last checkpoint is worthless, the one at the peak may be fine.
     ## What to do
@@ -56,7 +59,7 @@ def metric_collapse(
     ## When to ignore it
     An evaluation that was made harder during the run.
     ## Known limits
-    Dips at the very end are not judged until a sixth of the run lies after them.
+    A reward that falls without a shock to the policy is a warning at most, unless it ends below everything before. Dips at the very end are not judged until a sixth of the run lies after them.
     ## References
     - Schulman et al., Proximal Policy Optimization Algorithms, 2017 (why updates are kept small).
     """
@@ -70,8 +73,14 @@ def metric_collapse(
         return None
     fall = max(falls, key=lambda f: f.back)
     part = fall.part
+    shock = _shock(stage)
+    clear = shock or fall.gain > 8.0 * noise(part.value, block=True)
+    if not clear:
+        return None  # a return that wanders like this may come back
+    level: Level | None = None if shock or fall.part.role != "reward" or fall.below else "warning"
     return Sick(
         f"{part.name} collapsed: {num(fall.peak)} around {place(part, fall.at)}, {num(fall.last)} at the end ({num(fall.first)} at the start)"
+        + (f"; {shock}" if shock else "")
         + (f"; so did {', '.join(f.part.name for f in falls if f is not fall)[:120]}" if len(falls) > 1 else ""),
         (
             Measure(
@@ -96,7 +105,18 @@ def metric_collapse(
             ),
         ),
         guilty(part, fall.at),
+        level=level,
     )
+
+
+def _shock(stage: Stage) -> str:
+    """A policy update that went much too far: its KL in units of the usual one; empty where there was none."""
+    for one in stage.role("kl"):
+        v = one.value[np.isfinite(one.value)]
+        if len(v) >= 8 and float(v.max()) > 0.5 and float(v.max()) > 30 * abs(float(np.median(v))):
+            at = int(np.nanargmax(np.where(np.isfinite(one.value), one.value, -np.inf)))
+            return f"{one.name} was {num(float(v.max()))} at {place(one, float(one.x()[at]))}, {num(float(np.median(v)))} usually"
+    return ""
 
 
 def _smooth(x: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -126,13 +146,18 @@ def _fall(series: Series, fewest: int, given_back: float) -> Fall | None:
         return None
     if gain < 0.1 * max(abs(peak), 1e-12) or peak - last < 4.0 * sigma:
         return None
-    return Fall(part, peak, float(x[top]), first, last, (peak - last) / gain)
+    below = last < float(b[: top + 1].min()) - 0.25 * gain
+    earlier = np.maximum.accumulate(b[: top + 1]) - b[: top + 1]
+    if peak - last < 2.0 * float(earlier.max()) and not below:
+        return None  # it has wandered as far before, and came back
+    return Fall(part, peak, float(x[top]), first, last, (peak - last) / gain, gain, below)
 
 
 def sick() -> Iterator[Stage]:
     """A policy that breaks, in few updates and in many, and a model that forgets."""
     rng = np.random.default_rng(0)
-    yield examples.stage(reward=[15, 17, 21, 26, 30, 35, 41, 40, 24, 18, 16, 16.3])
+    kl = [0.02, 0.02, 0.03, 0.02, 0.02, 0.03, 0.02, 16.9, 0.03, 0.02, 0.02, 0.02]
+    yield examples.stage(reward=[15, 17, 21, 26, 30, 35, 41, 40, 24, 18, 16, 16.3], approx_kl=kl)
     curve = np.concatenate([np.linspace(0, 50, 120), np.full(120, -9.0)])
     yield examples.stage(reward=curve + 3 * rng.standard_normal(240))
     yield examples.stage(

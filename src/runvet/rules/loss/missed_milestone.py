@@ -81,17 +81,13 @@ def missed_milestone(stage: Stage, milestones: Milestones) -> Sick | None:
 def _matching(stage: Stage, name: str) -> tuple[Series, ...]:
     """Series by whole name, last part, role, or the end of a role, in this order; the first kind that fits counts."""
     low = name.lower()
-    tests = (
-        lambda s: s.name.lower() == low,
-        lambda s: s.name.lower().replace(".", "/").rsplit("/", 1)[-1] == low,
-        lambda s: s.role == low,
-        lambda s: (s.role or "").endswith("_" + low),
+    kinds = (
+        [s for s in stage.series if s.name.lower() == low],
+        [s for s in stage.series if s.name.lower().replace(".", "/").rsplit("/", 1)[-1] == low],
+        [s for s in stage.series if s.role == low],
+        [s for s in stage.series if (s.role or "").endswith("_" + low)],
     )
-    for test in tests:
-        found = tuple(s for s in stage.series if test(s))
-        if found:
-            return found
-    return ()
+    return tuple(next((k for k in kinds if k), ()))
 
 
 def _missed(stage: Stage, entry: Expected, name: str, low: float, high: float) -> Iterator[Missed]:

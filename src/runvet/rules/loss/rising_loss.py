@@ -78,9 +78,7 @@ def rising_loss(
                  if s.total > 3 and s.axis == worst.series.axis and improves(s, worst.start)]  # fmt: skip
     lost = abs(worst.last - worst.best)
     if (
-        improving
-        and val_loss is not None
-        and val_loss.lead.name in improving
+        (improving and val_loss is not None and val_loss.lead.name in improving)
         or nature.adversarial
         or nature.contrastive
     ):

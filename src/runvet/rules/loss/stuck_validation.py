@@ -12,7 +12,7 @@ from runvet import examples
 from runvet.evidence.curves import TrainLoss, ValLoss, ValMetrics
 from runvet.evidence.nature import Nature
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import ends, guilty, last_part, num, parts, place, shared_axis, since
+from runvet.rules.loss._common import ends, guilty, last_part, num, parts, shared_axis, since
 from runvet.run import Series, Stage
 from runvet.statistics import finite_values, kendall, noise
 
@@ -136,10 +136,8 @@ def _values(stage: Stage, runaway: float) -> Sick | Unsure | None:
     trend = kendall(v)
     if trend.p < 0.01 and trend.tau > 0.2:
         return None
-    if (
-        last - first > max(0.05 * abs(first), 2.0 * noise(v) / math.sqrt(len(v) / 4))
-        or (goal.role or "").endswith("success_rate")
-        and last > 0.3
+    if last - first > max(0.05 * abs(first), 2.0 * noise(v) / math.sqrt(len(v) / 4)) or (
+        (goal.role or "").endswith("success_rate") and last > 0.3
     ):
         return None
     if float(v.max()) - float(v.min()) > 0.5 * abs(first) and "success" not in (goal.role or ""):

@@ -50,7 +50,8 @@ def zero_learning_rate(
     ## When to ignore it
     An optimiser that ignores the logged rate (one that finds its own step size).
     ## Known limits
-    Needs a logged learning rate. Rates printed as `0.00` are not taken for zero.
+    Needs a logged learning rate. Rates printed as `0.00` are taken for zero only where they are so all along and the
+    loss does not move.
     ## References
     - Failure reports: huggingface/transformers#24088, GuHuangAI/ADM-Public#14.
     """
@@ -66,11 +67,12 @@ def zero_learning_rate(
         return None
     if longest.tail and low > 0 and not _early(part, low, n, plan, tail):
         return None
-    if _rounding(part, low):
+    still = None if loss is None else _fall(loss.lead, part, low, high, 12 if low else 40)
+    if _rounding(part, low) and (low > 0 or still is None or abs(still) > 3):
         return Unsure(
             f"{part.name} prints too few digits to tell zero from small", "print the learning rate as 1.2e-05"
         )
-    if loss is not None and _learns(loss.lead, part, low, high):
+    if still is not None and still > 5:
         return Unsure(f"the loss still falls while {part.name} is logged as 0", "log the rate that the optimiser uses")
     return _report(part, low, high)
 
@@ -127,17 +129,18 @@ def _rounding(part: Series, low: int) -> bool:
     return last < ROUNDED * unit
 
 
-def _learns(loss: Series, rate: Series, low: int, high: int) -> bool:
-    """Whether the loss falls clearly within the zeros."""
+def _fall(loss: Series, rate: Series, low: int, high: int, fewest: int) -> float | None:
+    """How far the loss falls within the zeros, in standard errors; None for fewer points than `fewest`."""
     if loss.axis != rate.axis:
-        return False
+        return None
     x, at = loss.x(), rate.x()
     inside: FloatArray = loss.value[(x >= at[low]) & (x <= at[high - 1]) & np.isfinite(loss.value)]
-    if len(inside) < 12:
-        return False
+    if len(inside) < fewest:
+        return None
     k = max(3, len(inside) // 5)
     error = 1.2533 * noise(inside, block=True) * math.sqrt(2.0 / k)
-    return float(np.median(inside[:k]) - np.median(inside[-k:])) > 5 * error
+    gap = float(np.median(inside[:k]) - np.median(inside[-k:]))
+    return gap / error if error > 0 else math.copysign(math.inf, gap) if gap else 0.0
 
 
 def _report(part: Series, low: int, high: int) -> Sick:

@@ -68,7 +68,7 @@ def _restarted(old: Span, new: Span, lengths: EpochLength, events: Events, seams
             return len(joint.before) >= 5 and len(joint.after) >= 5
     # A trainer that appends to its own record shows no seam: two steady lengths in the ratio of small numbers.
     ratio = Fraction(old.steps / new.steps).limit_denominator(8)
-    whole = abs(float(ratio) - old.steps / new.steps) <= 0.002 * float(ratio) and ratio.numerator <= 8
+    whole = abs(float(ratio) - old.steps / new.steps) <= 0.01 * float(ratio) and ratio.numerator <= 8
     return not lengths.counted and seams is None and whole
 
 

@@ -91,11 +91,17 @@ def _jump(joint: Joint) -> Jump | None:
     sigma = noise(tail, block=True)
     if not math.isfinite(sigma):
         return None
-    sigma = max(sigma, noise(new.value[: 4 * width]), 1e-12 * abs(float(tail[-1])))
+    sigma = max(sigma, noise(new.value[: 4 * width]), _digit(np.concatenate([tail, new.value[: 4 * width]])))
     before, after = float(np.median(old.value[-width:])), float(np.median(new.value[:width]))
     wander = abs(before - float(np.median(old.value[-2 * width : -width]))) if len(old) >= 2 * width else 0.0
     error = max(1.2533 * sigma * math.sqrt(2.0 / width), wander / 2)
     return Jump(before, after, (after - before) / error, sigma, width, _recovery(new.value, before, error, width))
+
+
+def _digit(values: FloatArray) -> float:
+    """The smallest difference between values: printed curves are no finer than their last digit."""
+    distinct = np.unique(values)
+    return float(np.diff(distinct).min()) if len(distinct) > 1 else max(abs(float(distinct[0])), 1e-12)
 
 
 def _recovery(values: FloatArray, level: float, error: float, width: int) -> int | None:

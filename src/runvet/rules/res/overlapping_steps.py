@@ -37,7 +37,7 @@ def overlapping_steps(seams: Seams, *, share: float = 0.1) -> Sick | None:
     """
     twice = [j for j in seams.resumed if j.overlap > 0 and not _copied(j)]
     lost = sum(j.overlap for j in twice)
-    points = sum(int(np.sum(j.before.x() > j.start)) for j in twice)
+    points = sum(int(np.sum(j.before.x() > j.base)) for j in twice)
     if not twice or points < FEWEST:
         return None
     lead = twice[0].lead
@@ -48,7 +48,7 @@ def overlapping_steps(seams: Seams, *, share: float = 0.1) -> Sick | None:
     worst = max(twice, key=lambda j: j.overlap)
     return Sick(
         f"{num(lost)} {worst.axis}s were trained twice ({percent(lost / whole)} of the run): the largest part from"
-        f" {place(worst.axis, worst.start)} to {place(worst.axis, worst.end)}",
+        f" {place(worst.axis, worst.base)} to {place(worst.axis, worst.end)}",
         evidence=(
             Measure("logged twice with other values", lost, f"{worst.axis}s", worst.where),
             Measure("points of the abandoned part", points, "points", worst.before.where(-1)),
@@ -63,7 +63,7 @@ def overlapping_steps(seams: Seams, *, share: float = 0.1) -> Sick | None:
                 "change",
             ),
         ),
-        window=span(worst.lead, worst.start, worst.end),
+        window=span(worst.lead, worst.base, worst.end),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from runvet import examples
 from runvet.evidence.seams import Joint, Seams
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules._phrases import num, place, since, span
+from runvet.rules._phrases import place, since, span
 from runvet.run import FloatArray, Series, Stage
 from runvet.statistics import replayed
 

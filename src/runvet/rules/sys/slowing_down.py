@@ -118,8 +118,15 @@ def _report(pace: Pace, x: FloatArray, found: Slower) -> Sick:
     loss = 1 - found.usual / found.recent
     unit = series.axis if series.axis != "point" else "step"
     evidence = [
-        Measure("median of the first half", found.usual, pace.unit, series.files[0]),
-        Measure("median of the last tenth", found.recent, pace.unit, series.files[int(series.file[-1])]),
+        Measure(
+            "time per step, median of the first half", found.usual, pace.unit if pace.stamped else None, series.files[0]
+        ),
+        Measure(
+            "time per step, median of the last tenth",
+            found.recent,
+            pace.unit if pace.stamped else None,
+            series.where(-1),
+        ),
         Measure("Kendall's tau of 20 parts", round(found.tau, 2)),
     ]
     speed = pace.speed
@@ -135,7 +142,9 @@ def _report(pace: Pace, x: FloatArray, found: Slower) -> Sick:
         ]
         told = f"{num(speed.overall)} {unit}/s overall, {num(speed.recent)} recently ({percent(speed.recent / speed.overall - 1)})"
     else:
-        told = f"{num(found.usual)} to {num(found.recent)} {pace.unit} ({percent(-loss)} speed)"
+        rate = series.role == "throughput"
+        old, new = (1 / found.usual, 1 / found.recent) if rate and not pace.stamped else (found.usual, found.recent)
+        told = f"{pace.unit} from {num(old)} to {num(new)} ({percent(-loss)} speed)"
     return Sick(
         f"steps slow down: {told}, slower from {place(series.axis, start)} on",
         evidence=tuple(evidence),
