@@ -19,6 +19,8 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+
 from runvet import evidence as evidence_package
 from runvet import rules as rules_package
 from runvet.config import Config, ConfigError
@@ -184,18 +186,22 @@ class Evidence:
 def _judge(rule: Rule, evidence: Evidence, stage: Stage | None, config: Config) -> Outcome:
     name = stage.name if stage is not None else None
     try:
-        result = evidence.call(rule.check, stage, _limits(rule, config))
-        if isinstance(result, Missing):
-            state: State = "not checked" if result.applicable else "not applicable"
-            return Outcome(rule, name, state, why=result.why, unlock=result.unlock)
-        if isinstance(result, Unsure):
-            return Outcome(rule, name, "not checked", why=result.why, unlock=result.unlock)
-        sick = (result,) if isinstance(result, Sick) else tuple(result or ())
+        # Comparisons with NaN are false, which is what a rule wants; numpy's warnings are not for the user.
+        with np.errstate(all="ignore"):
+            result = evidence.call(rule.check, stage, _limits(rule, config))
+            if not isinstance(result, (Missing, Unsure, Sick)):
+                result = tuple(result or ())
     except ConfigError:
         raise
     except Exception as error:  # a crash of one rule is its own state and hides no other rule
         last = traceback.extract_tb(error.__traceback__)[-1]
         return Outcome(rule, name, "crashed", why=f"{type(error).__name__}: {error} ({last.name}, line {last.lineno})")
+    if isinstance(result, Missing):
+        state: State = "not checked" if result.applicable else "not applicable"
+        return Outcome(rule, name, state, why=result.why, unlock=result.unlock)
+    if isinstance(result, Unsure):
+        return Outcome(rule, name, "not checked", why=result.why, unlock=result.unlock)
+    sick = (result,) if isinstance(result, Sick) else result
     if not sick:
         return Outcome(rule, name, "pass")
     findings = tuple(_finding(rule, name, one) for one in sick)

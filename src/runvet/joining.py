@@ -86,7 +86,7 @@ def join(logs: Sequence[Log]) -> tuple[Series, ...]:
                 continue
             one = _once(one)
             mine = kept.setdefault(key(one.name), [])
-            twin = next((i for i, other in enumerate(mine) if _close(one, other)), None)
+            twin = next((i for i, other in enumerate(mine) if _close(one, other) or _begins(one, other)), None)
             if twin is None:
                 mine.append(one)
             elif _richness(one) > _richness(mine[twin]):
@@ -95,6 +95,14 @@ def join(logs: Sequence[Log]) -> tuple[Series, ...]:
     for several in kept.values():
         out += _chain(several)
     return tuple(out)
+
+
+def _begins(a: Series, b: Series) -> bool:
+    """Whether the shorter series is the beginning of the other: a record kept beside each checkpoint."""
+    n = min(len(a), len(b))
+    if n < 2 or a.stride != b.stride or not np.array_equal(a.step[:n], b.step[:n], equal_nan=True):
+        return False
+    return bool(np.isfinite(a.step[:n]).all() and np.array_equal(a.value[:n], b.value[:n], equal_nan=True))
 
 
 def _richness(series: Series) -> tuple[int, int, int]:

@@ -179,8 +179,8 @@ def assign(series: Sequence[Series], names: Mapping[str, str] | None = None) -> 
         if role is None and split and not has_loss and not [w for w in words(one.name) if w not in SPLITS[split]]:
             role, direction = f"{split}_loss", "down"
         told = (names or {}).get(one.name) or (names or {}).get(one.name.rsplit("/", 1)[-1])
-        if told == "up" or told == "down":
-            direction = told
+        if told in ("up", "down"):
+            direction = "up" if told == "up" else "down"
         elif told:
             role = told
             direction = next((m.direction for _, m in TABLE if told.endswith(m.role)), direction)

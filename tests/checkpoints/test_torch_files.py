@@ -240,6 +240,12 @@ def test_plain_pickle_of_tensors_and_arrays(tmp_path):
         assert found["array"][1]["mean"] == array.mean()
 
 
+def test_several_pickled_tensors_are_told_apart(tmp_path):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps([torch.full((3,), float(i)) for i in range(4)]))
+    assert list(read(path).values.mean) == [0.0, 1.0, 2.0, 3.0]
+
+
 def test_large_numpy_array_stays_in_the_file(tmp_path):
     array = np.random.default_rng(0).normal(size=200_000)
     path = tmp_path / "model.pkl"
@@ -341,3 +347,36 @@ def test_distributed_folder_against_torch(tmp_path):
     block.write_bytes(b"x")
     (found,) = list_checkpoints(tmp_path / "run", cache=False)
     assert ".metadata is missing" in found.problems[0].message
+
+
+def test_changes_between_two_files(tmp_path):
+    from runvet.checkpoints.difference import changes
+
+    a = {
+        "w": torch.randn(700, 900),
+        "same": torch.ones(5, dtype=torch.bfloat16),
+        "gone": torch.ones(2),
+        "t": torch.randn(6, 4).T,
+    }
+    b = {"w": a["w"] * 1.01, "same": a["same"], "new": torch.ones(2), "t": a["t"] + 1}
+    saved(a, tmp_path / "a.pt")
+    saved(b, tmp_path / "b.pt")
+    found = {c.name: c for c in changes(tmp_path / "a.pt", tmp_path / "b.pt")}
+    assert list(found) == ["w", "same", "t"]
+    assert math.isclose(found["w"].relative, 0.01, rel_tol=1e-4)
+    assert found["same"].relative == 0
+    assert math.isclose(found["t"].relative, float(torch.norm(b["t"] - a["t"]) / torch.norm(a["t"])), rel_tol=1e-5)
+
+
+def test_memory_does_not_follow_the_size(tmp_path):
+    import tracemalloc
+
+    path = tmp_path / "a.pt"
+    torch.save({"a": torch.randn(20_000_000), "b": torch.randn(4000, 5000)[:, ::2]}, path)
+    tracemalloc.start()
+    found = read(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.finite
+    assert path.stat().st_size > 150_000_000
+    assert peak < 40 << 20

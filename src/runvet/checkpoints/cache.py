@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 
 from runvet.checkpoints.model import Checkpoint, Tensor, Values
@@ -126,13 +127,22 @@ def _plain(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
+def _real(column: list[str]) -> npt.NDArray[np.float64]:
+    return np.array([float.fromhex(x) for x in column], dtype=np.float64)
+
+
 def _restored(data: Mapping[str, Any]) -> Checkpoint:
     values = None
     if (kept := data["values"]) is not None:
-        whole = {n: np.array(kept[n], dtype=np.int64) for n in ("non_finite", "zero")}
-        real = {n: np.array([float.fromhex(x) for x in kept[n]], dtype=np.float64) for n in _COLUMNS[2:]}
         values = Values(
-            scanned=np.array(kept["scanned"], dtype=np.bool_), digest=tuple(kept["digest"]), **whole, **real
+            scanned=np.array(kept["scanned"], dtype=np.bool_),
+            non_finite=np.array(kept["non_finite"], dtype=np.int64),
+            zero=np.array(kept["zero"], dtype=np.int64),
+            mean=_real(kept["mean"]),
+            std=_real(kept["std"]),
+            minimum=_real(kept["minimum"]),
+            maximum=_real(kept["maximum"]),
+            digest=tuple(kept["digest"]),
         )
     foreign, dangerous, empty = (tuple(n) for n in data["names"])
     return Checkpoint(

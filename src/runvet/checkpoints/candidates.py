@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from runvet.checkpoints.names import epoch_of, step_of, stem, words
+from runvet.checkpoints.names import epoch_of, stem, step_of, words
 
 Strength: TypeAlias = Literal["sure", "maybe"]
 
@@ -94,7 +95,7 @@ class Folder:
         return f"{self.relative}/{name}" if self.relative else name
 
 
-def tree(path: Path, relative: str = "", depth: int = 0, targets: set[str] | None = None) -> Folder:
+def tree(path: Path, relative: str = "", depth: int = 0) -> Folder:
     """All folders and files below a path. Links to folders are not followed; a link to a listed file is left out."""
     folder = Folder(path, relative)
     try:
@@ -102,15 +103,13 @@ def tree(path: Path, relative: str = "", depth: int = 0, targets: set[str] | Non
     except OSError:
         return folder
     for entry in entries:
-        try:
+        with contextlib.suppress(OSError):  # it went away meanwhile, or may not be looked at
             if entry.is_dir(follow_symlinks=False):
                 if depth < DEPTH and entry.name not in _SKIPPED:
                     folder.folders[entry.name] = tree(Path(entry.path), folder.inside(entry.name), depth + 1)
             elif entry.is_file() and not (entry.is_symlink() and _near(entry.path, path)):
                 stat = entry.stat()
                 folder.files[entry.name] = stat.st_size, stat.st_mtime
-        except OSError:
-            continue
     return folder
 
 

@@ -76,7 +76,8 @@ def decoded(raw: npt.NDArray[Any], kind: DType) -> npt.NDArray[Any]:
     A half complex number gives its two parts, shape (2n,). Packed sub-byte values stay bytes.
     """
     if kind.decode == "shift":
-        return (raw.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        wide: npt.NDArray[np.uint32] = raw.astype(np.uint32) << np.uint32(16)
+        return wide.view(np.float32)
     if kind.decode == "table":
         return np.take(_table(kind.name), raw, mode="clip")
     return raw
@@ -100,10 +101,10 @@ def _table(name: str) -> npt.NDArray[np.float32]:
     if unsigned_zero:  # the pattern of minus zero is the only NaN
         value = np.where(code >= 128, -value, value)
         value[128] = np.nan
-        return value.astype(np.float32)
+        return np.asarray(value, dtype=np.float32)
     if fraction_bits == 3:
         value[[0x7F, 0xFF]] = np.nan
     else:
         value[[0x7C, 0xFC]] = np.inf
         value[[0x7D, 0x7E, 0x7F, 0xFD, 0xFE, 0xFF]] = np.nan
-    return np.where(code >= 128, -value, value).astype(np.float32)
+    return np.asarray(np.where(code >= 128, -value, value), dtype=np.float32)

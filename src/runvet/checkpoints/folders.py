@@ -105,10 +105,8 @@ def _together(folder: Folder) -> Plan | None:
     layout = _layout(folder)
     named = _own_name(folder)
     if named:
-        steps = {s for f in files if f.sure and (s := step_of(f.name)) is not None} | {
-            ("epoch", e) for f in files if f.sure and (e := epoch_of(f.name)) is not None
-        }
-        if len(steps) > 1 and layout not in ("deepspeed", "accelerate"):
+        counters = {(step_of(f.name), epoch_of(f.name)) for f in files if f.sure} - {(None, None)}
+        if len(counters) > 1 and layout not in ("deepspeed", "accelerate"):
             named = False
     if named:
         members = [f for f in files if f.sure or (f.role is not None)]

@@ -37,7 +37,7 @@ def read_file(path: Path, relative: str, role: Role | None, *, deep: bool) -> Ch
         size, modified = stat.st_size, stat.st_mtime
         window = Window.of(path)
         try:
-            _read(window, path.name, content, role)
+            read_window(window, path.name, content, role)
             values = scan(content, size) if deep else None
         finally:
             window.close()
@@ -91,7 +91,8 @@ def finished(content: Content, base: Checkpoint, role: Role | None, values: obje
     return replace(made, problems=(*made.problems, *own_problems(made, content.root, role)))
 
 
-def _read(window: Window, name: str, content: Content, role: Role | None) -> None:
+def read_window(window: Window, name: str, content: Content, role: Role | None) -> None:
+    """List a file's content without its values. Raises Damaged or Unread where nothing of it can be read."""
     head = window.head(512)
     if not head.strip(b"\0"):
         raise Damaged("zero bytes" if not head else "its first bytes are all zero: it was never filled")
@@ -137,9 +138,6 @@ def _read_zip(archive: Zip, content: Content, role: Role | None) -> None:
         _read_nested(archive, content)
     else:
         content.format = "zip"
-        content.root = "object"
-        if content.format == "npz":
-            raise Damaged("a zip file without arrays")
         raise Damaged("a zip file that holds no checkpoint")
 
 

@@ -71,9 +71,16 @@ class Values:
         """The columns of several scans, one after another."""
         if not several:
             return Values.empty()
-        columns = ("scanned", "non_finite", "zero", "mean", "std", "minimum", "maximum")
-        arrays = [np.concatenate([getattr(v, name) for v in several]) for name in columns]
-        return Values(*arrays, digest=tuple(d for v in several for d in v.digest))
+        return Values(
+            scanned=np.concatenate([v.scanned for v in several]),
+            non_finite=np.concatenate([v.non_finite for v in several]),
+            zero=np.concatenate([v.zero for v in several]),
+            mean=np.concatenate([v.mean for v in several]),
+            std=np.concatenate([v.std for v in several]),
+            minimum=np.concatenate([v.minimum for v in several]),
+            maximum=np.concatenate([v.maximum for v in several]),
+            digest=tuple(d for v in several for d in v.digest),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from runvet.checkpoints.content import Content, Piece, Store, contiguous
-from runvet.checkpoints.dtypes import SAFETENSORS, SUB_BYTE_BITS, bits, dtype
+from runvet.checkpoints.dtypes import SAFETENSORS, SUB_BYTE_BITS, bits
 from runvet.checkpoints.model import Role, Tensor
 from runvet.checkpoints.names import role_of_tensor, words
 from runvet.checkpoints.problems import Damaged
@@ -67,8 +67,8 @@ def _tensor(name: str, entry: Any, data: Window, content: Content, role: Role | 
     known = SAFETENSORS.get(kind) if isinstance(kind, str) else None
     if known is None:
         raise Damaged(f"{name[:80]!r} has an element type that is not known: {str(kind)[:40]!r}")
-    sizes = [*shape, begin, end] if isinstance(shape, list) and len(shape) <= 64 else [-1]
-    if not all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 1 << 62 for n in sizes):
+    numbers = [*shape, begin, end] if isinstance(shape, list) and len(shape) <= 64 else [-1]
+    if not all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 1 << 62 for n in numbers):
         raise Damaged(f"{name[:80]!r} has a negative or absurd shape or offset")
     width = bits(known)
     assert width is not None
@@ -78,9 +78,8 @@ def _tensor(name: str, entry: Any, data: Window, content: Content, role: Role | 
     if end > data.size:
         raise Damaged(f"cut off: {name[:80]!r} ends at byte {end:,} of the data, the file has {data.size:,}")
     store = Store((begin, end), need, lambda: data.part(begin, end - begin))
-    sizes = tuple(shape)
+    sizes: tuple[int, ...] = tuple(shape)
     raw = (need,) if known in SUB_BYTE_BITS else sizes
-    assert dtype(known) is not None
     content.add(Tensor(name, sizes, known, _role(name, role)), (Piece(store, known, 0, raw, contiguous(raw)),))
     return begin, end
 

@@ -108,7 +108,7 @@ def _piece(piece: Piece, tally: Tally) -> None:
     tally.crc = 0
     for raw in raw_blocks(small):
         flat = np.ascontiguousarray(raw)
-        data = memoryview(flat).cast("B")
+        data = flat.view(np.uint8).data
         tally.crc = zlib.crc32(data, tally.crc)
         tally.mixed = (tally.mixed * _PRIME + _mix(flat)) & _ALL
         if known.decode != "packed":
@@ -136,7 +136,8 @@ def _mix(raw: npt.NDArray[Any]) -> int:
 @cache
 def _weights() -> npt.NDArray[np.uint64]:
     """Fixed odd weights, enough for the longest block."""
-    return np.random.PCG64(20).random_raw((4 << 20) // 8) | np.uint64(1)
+    weights: npt.NDArray[np.uint64] = np.random.PCG64(20).random_raw((4 << 20) // 8) | np.uint64(1)
+    return weights
 
 
 def _figures(raw: npt.NDArray[Any], values: npt.NDArray[Any], tally: Tally, times: int) -> None:

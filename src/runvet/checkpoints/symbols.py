@@ -229,7 +229,7 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "builtins.dict": _dictionary, "builtins.bytearray": lambda data=b"", *_: _encode(data), "builtins.bytes": lambda data=b"", *_: _encode(data),
     "builtins.complex": _complex, "builtins.int": _number, "builtins.float": _number, "builtins.bool": _number, "builtins.str": _text,
     "__builtin__.set": _first_or_empty_list, "__builtin__.dict": _dictionary, "__builtin__.list": _first_or_empty_list,
-    "__builtin__.bytearray": lambda data=b"", *_: _encode(data), "__builtin__.complex": _complex,
+    "__builtin__.bytes": lambda data=b"", *_: _encode(data), "__builtin__.bytearray": lambda data=b"", *_: _encode(data), "__builtin__.complex": _complex,
     "_codecs.encode": _encode,
     "copyreg._reconstructor": _reconstructor, "copy_reg._reconstructor": _reconstructor,
     "copyreg.__newobj__": lambda kind, *args: called(kind.name, args),

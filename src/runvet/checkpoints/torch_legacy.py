@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from runvet.checkpoints.content import Content, Store
@@ -54,7 +55,7 @@ def read_pickle(window: Window, content: Content, role: Role | None) -> None:
         if not isinstance(value, Storage) or value.key not in stores:
             raise Damaged("its storage is not one")
         storage.dtype = value.dtype
-        return stores[value.key]
+        return replace(stores[value.key], key=("nested", id(storage)))
 
     Walk(content, resolve, lambda data: inline_store(window, data)).run(loaded.value, role)
 

@@ -331,7 +331,7 @@ _OPERATIONS: dict[bytes, Callable[[Interpreter], None]] = {
     b"\x8d": lambda p: p.stack.append(p.keep(p.number(8), text=True)),
     b"B": lambda p: p.stack.append(p.keep(p.number(4), text=False)), b"C": lambda p: p.stack.append(p.keep(p.number(1), text=False)),
     b"\x8e": lambda p: p.stack.append(p.keep(p.number(8), text=False)), b"\x96": lambda p: p.stack.append(p.keep(p.number(8), text=False)),
-    b"\x97": lambda p: p.stack.append(Call("(out-of-band buffer)")), b"\x98": lambda p: None,
+    b"\x97": lambda p: p.stack.append(Call("(out-of-band buffer)")), b"\x98": lambda _: None,
     b")": lambda p: p.stack.append(()), b"t": lambda p: p.collect(tuple),
     b"\x85": lambda p: _tuple(p, 1), b"\x86": lambda p: _tuple(p, 2), b"\x87": lambda p: _tuple(p, 3),
     b"]": lambda p: p.stack.append([]), b"l": lambda p: p.collect(list), b"a": _append, b"e": _appends,

@@ -104,7 +104,8 @@ class Walk:
             if isinstance(value, ArrayRef):
                 self._array(name, value, role or "model")
                 return
-            pieces, layout = (), value.layout
+            pieces: tuple[Piece, ...] = ()
+            layout = value.layout
             if layout == "sparse":
                 for inner in value.inner:
                     pieces = (self._piece(inner),)  # the last are the values
@@ -169,7 +170,8 @@ def _inside(name: str, value: Call) -> Iterator[tuple[str, Any]]:
         return
     if isinstance(state, tuple) and len(state) == 2 and all(isinstance(s, (dict, type(None))) for s in state):
         state = {**(state[0] or {}), **(state[1] or {})}
-    for part in (state, value.pairs):
+    states: tuple[Any, ...] = (state, value.pairs)
+    for part in states:
         if isinstance(part, dict):
             yield from (
                 (_join(name, str(k) if isinstance(k, (str, int)) else f"<{type(k).__name__}>"), v)
@@ -177,6 +179,7 @@ def _inside(name: str, value: Call) -> Iterator[tuple[str, Any]]:
             )
         elif part is not None:
             yield name, part
+    several: Any
     for several in (value.items, value.args):
         if isinstance(several, (list, tuple)):
             yield from ((_join(name, str(i)), v) for i, v in enumerate(several) if not isinstance(v, Global))

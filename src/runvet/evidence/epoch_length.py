@@ -91,7 +91,9 @@ def _measured(lead: Series) -> list[Span]:
             step, epoch, index = step[first], epoch[first], index[first]
             if part.segment[0] > 0 and len(step):  # a resumed process starts within an epoch
                 step, epoch, index = step[1:], epoch[1:], index[1:]
-        out += [Span(length, float(step[i]), part.where(int(index[i]))) for length, i in _steady(step, epoch)]
+        out += [
+            Span(float(round(length)), float(step[i]), part.where(int(index[i]))) for length, i in _steady(step, epoch)
+        ]
     return out
 
 
@@ -105,7 +107,7 @@ def _steady(step: FloatArray, epoch: FloatArray) -> list[tuple[float, int]]:
     lengths, at = rise[good] / run[good], edge[:-1][good]
     if len(lengths) < 2:
         return []
-    slack = np.maximum(STEADY, 1.2 * _digit(epoch) / run[good])  # an epoch printed with two decimals is no finer
+    slack = np.maximum(STEADY, 2.5 * _digit(epoch) / run[good])  # an epoch printed with two decimals is no finer
     if _even(lengths, slack):
         return [(float(np.median(lengths)), int(at[0]))]
     for cut in range(2, len(lengths) - 1):

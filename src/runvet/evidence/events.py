@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from runvet.evidence import Missing, provides
 from runvet.run import Event, Run, Stage
 
@@ -64,28 +66,30 @@ EPOCHS = ("planned_epochs", "max_epochs", "num_epochs", "epochs", "n_epochs", "n
 
 
 def plan_of(stage: Stage) -> Plan | None:
-    """The plan from settings (configuration first), else from what the log itself counts to (`Epoch 3/100`)."""
-    steps, epochs, source = None, None, ""
-    for names in (STEPS, EPOCHS):
-        setting = stage.setting(*names)
-        if (
-            setting is not None
-            and isinstance(setting.value, (int, float))
-            and not isinstance(setting.value, bool)
-            and setting.value > 0
-        ):
-            if names is STEPS:
-                steps = float(setting.value)
-            else:
-                epochs = float(setting.value)
-            source = source or (f"{setting.key} in {setting.source}" + (f":{setting.line}" if setting.line else ""))
+    """The plan from settings (configuration first), else from what the log itself counts to (`Epoch 3/100`).
+
+    A number that the run has already passed counts something else (the steps of one evaluation) and is left out.
+    """
+    steps, step_source = _planned(stage, STEPS, "planned-steps", _reached(stage, "step"))
+    epochs, epoch_source = _planned(stage, EPOCHS, "planned-epochs", _reached(stage, "epoch"))
+    return None if steps is None and epochs is None else Plan(steps, epochs, step_source or epoch_source)
+
+
+def _reached(stage: Stage, axis: str) -> float:
+    """The last step or epoch of any series, 0 where none has the axis."""
+    ends = [getattr(s, axis) for s in stage.series if len(s)]
+    return max((float(np.nanmax(e)) for e in ends if np.isfinite(e).any()), default=0.0)
+
+
+def _planned(stage: Stage, names: tuple[str, ...], kind: str, reached: float) -> tuple[float | None, str]:
+    setting = stage.setting(*names)
+    value = setting.value if setting is not None else None
+    if setting is not None and isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0 and value >= reached - 1:
+        return float(value), f"{setting.key} in {setting.source}" + (f":{setting.line}" if setting.line else "")
     for event in stage.events:
-        if isinstance(event.value, (int, float)) and event.value > 0:
-            if event.kind == "planned-steps" and steps is None:
-                steps, source = float(event.value), source or event.where
-            elif event.kind == "planned-epochs" and epochs is None:
-                epochs, source = float(event.value), source or event.where
-    return None if steps is None and epochs is None else Plan(steps, epochs, source)
+        if event.kind == kind and isinstance(event.value, (int, float)) and event.value > 0 and event.value >= reached - 1:
+            return float(event.value), event.where
+    return None, ""
 
 
 @dataclass(frozen=True, slots=True)

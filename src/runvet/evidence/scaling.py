@@ -48,7 +48,9 @@ def scaling(stage: Stage, scale: LossScale | None) -> Scaling | Missing:
         return Missing("no loss scale", "log scaler.get_scale()", applicable=False)
     values = np.asarray([e.value for e in told], np.float64)
     first = told[_last_fall(values)]
-    return Scaling(values, sum(e.count for e in told), _steps(stage), first.where, first.step)
+    lowered = np.concatenate([[True], np.diff(values) <= 0])  # a scale at its floor overflows without falling
+    overflows = sum(e.count for e, low in zip(told, lowered, strict=True) if low)
+    return Scaling(values, overflows, _steps(stage), first.where, first.step)
 
 
 def _last_fall(values: FloatArray) -> int:

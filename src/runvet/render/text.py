@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from runvet.render.numbers import duration, exact, plural, short
 from runvet.render.terminal import Terminal
@@ -18,6 +19,7 @@ INDENT = 12
 def render(report: Report, terminal: Terminal | None = None, *, verbose: bool = False, run: Run | None = None) -> str:
     """The report as text. `run` gives the lists of files that `verbose` asks for."""
     t = terminal or Terminal()
+    report = _nearer(report)
     lines = [*_head(report, t), ""]
     drawn = 0
     for stage in ordered(report):
@@ -38,6 +40,23 @@ def render(report: Report, terminal: Terminal | None = None, *, verbose: bool = 
     if verbose:
         lines += _files(report, run, t)
     return t.fit("\n".join(lines).rstrip() + "\n")
+
+
+def _nearer(report: Report) -> Report:
+    """Where one file is all there is, its lines need no file name."""
+    sources = {source for stage in report.stages for source in stage.sources}
+    if len(sources) != 1 or report.reading.get("files") != 1:
+        return report
+    name = next(iter(sources)) + ":"
+
+    def near(finding: Finding) -> Finding:
+        evidence = tuple(replace(m, where=m.where.replace(name, "line ") if m.where else m.where) for m in finding.evidence)
+        return replace(finding, message=finding.message.replace(name, "line "), evidence=evidence)
+
+    actions = tuple(replace(a, do=a.do.replace(name, "line ")) for a in report.actions)
+    unchecked = tuple(replace(u, why=u.why.replace(name, "line ")) for u in report.checks.not_checked)
+    checks = replace(report.checks, not_checked=unchecked)
+    return replace(report, findings=tuple(map(near, report.findings)), actions=actions, checks=checks)
 
 
 def _head(report: Report, t: Terminal) -> Iterator[str]:

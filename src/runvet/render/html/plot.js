@@ -43,13 +43,7 @@ function nearest(u, line, index, x) {
   if (!known.length) return null;
   const best = known.length === 1 ? known[0] : x - xs[low] <= xs[high] - x ? low : high;
   const reach = (u.scales.x.max - u.scales.x.min) * 0.03;
-  const ends = xs[best] === lastOf(xs, ys);
-  return Math.abs(xs[best] - x) <= Math.max(reach, known.length === 2 ? xs[high] - xs[low] : ends ? reach : 0) ? best : null;
-}
-
-function lastOf(xs, ys) {
-  for (let i = ys.length - 1; i >= 0; i--) if (ys[i] !== undefined && ys[i] !== null) return xs[i];
-  return undefined;
+  return known.length === 2 || Math.abs(xs[best] - x) <= reach ? best : null;
 }
 
 // Draws `group` = {axis, curves, styles, height, top} into host; `hooks` = {zoomed, hovered, under, over}.

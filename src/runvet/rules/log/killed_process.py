@@ -23,7 +23,8 @@ def killed_process(log: ConsoleLog, timeline: Timeline, *, reached: float = 0.97
     ## What it checks
     Lines such as `Killed`, `Segmentation fault`, `SIGKILL` and out-of-memory errors of host or accelerator, with what
     was trained after them. Critical where nothing was trained after the last one and the plan was not reached; a
-    warning otherwise. Running out of memory that the same process caught and survived is spared.
+    warning otherwise. Running out of memory that the same process survived, and launches that died before anything was
+    trained and were put right, are spared.
     ## Why it matters
     A killed process writes no last checkpoint, and a save under way may be cut in half. Memory that was not enough
     once will not be enough again.
@@ -39,7 +40,7 @@ def killed_process(log: ConsoleLog, timeline: Timeline, *, reached: float = 0.97
     """
     # A kill is always final for its process: what follows it in the same file is a later launch.
     found = [e for e in log.events if _fatal(e) and (e.kind == "killed" or not timeline.survived(e))]
-    found = timeline.deaths(found)
+    found = [e for e in timeline.deaths(found) if not _put_right(e, timeline)]
     if not found:
         return
     last, deaths = found[-1], len(found)
@@ -79,6 +80,11 @@ def _fatal(event: Event) -> bool:
     return event.kind == "out-of-memory" or (
         event.kind == "traceback" and MEMORY.search(f"{event.value} {event.text}") is not None
     )
+
+
+def _put_right(event: Event, timeline: Timeline) -> bool:
+    """Whether it happened before anything was trained, and a later launch trained."""
+    return timeline.knows(event) and timeline.after(event) > 0 and not timeline.between(event.source, 0, event.line)
 
 
 def _name(event: Event) -> str:

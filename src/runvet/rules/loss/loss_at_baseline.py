@@ -60,7 +60,7 @@ def loss_at_baseline(
     ## References
     - Failure reports: tensorflow/tensorflow#12287, Atomu2014/product-nets#1, huggingface/transformers#4727.
     """
-    scores = [s for s in (*_metrics(stage),) if len(s) >= fewest]
+    scores = [s for s in _metrics(stage) if len(finite_values(s.value)) >= fewest]
     lucky = [s for s in scores if _above_chance(s, vocabulary)]
     judged = 0
     for series in _losses(stage):

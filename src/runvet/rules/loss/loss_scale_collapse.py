@@ -42,16 +42,18 @@ def loss_scale_collapse(
     third = values[-max(3, len(values) // 3) :]
     sunk = end < floor and float(third.max()) <= max(float(values.max()) / 2, floor)
     rate = scale.overflows / scale.steps if scale.steps > 0 else 0.0
+    what = f"the loss scale falls from {values.max():g} to {values[-1]:g}"
     if end < lowest or (run >= halvings and end < floor):
         level, why = "critical", f"{run} halvings in a row without a rise"
     elif sunk and run >= 2:
         level, why = "warning", f"{run} halvings in a row without a rise"
     elif scale.overflows >= 50 and rate > skipped:
+        what = f"the loss scale does not settle (between {values.min():g} and {values.max():g})"
         level, why = "warning", f"{scale.overflows:,} overflows in {scale.steps:,.0f} steps ({rate:.1%})"
     else:
         return None
     return Sick(
-        f"the loss scale falls from {values.max():g} to {values[-1]:g}: {why}",
+        f"{what}: {why}",
         evidence=(
             Measure("last loss scale", float(values[-1]), None, scale.where),
             Measure("halvings in a row at the end", run, "halvings"),

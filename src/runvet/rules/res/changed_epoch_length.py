@@ -13,10 +13,10 @@ from runvet import examples
 from runvet.evidence.environments import Environments
 from runvet.evidence.epoch_length import EpochLength, Span
 from runvet.evidence.events import Events
-from runvet.evidence.seams import Seams
-from runvet.rules import Action, Measure, Sick, rule
+from runvet.evidence.seams import Joint, Seams
+from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import num, place
-from runvet.run import Stage
+from runvet.run import Series, Stage
 
 LARGEST = 64  # of the whole numbers in a ratio that processes explain
 CLOSE = 0.02  # lengths of an epoch are rounded, and the last batch may be dropped
@@ -24,14 +24,15 @@ CLOSE = 0.02  # lengths of an epoch are rounded, and the last batch may be dropp
 
 @rule("RES103", "changed-epoch-length", level="warning", since="0.1", explains=("RES107",))
 def changed_epoch_length(
-    lengths: EpochLength, events: Events, seams: Seams | None, environments: Environments | None
-) -> Sick | None:
+    lengths: EpochLength | None, events: Events, seams: Seams | None, environments: Environments | None
+) -> Sick | Unsure | None:
     """An epoch has another number of steps after a restart.
 
     ## What it checks
     The number of steps that the log counts in an epoch (or steps against epochs, where both are logged), before and
     after each restart. Where the numbers of processes are told, whether they explain it: steps × processes is then
-    the same on both sides. Differences below 2 % (a dropped last batch) are none.
+    the same on both sides. Where the axis is the epoch, the distance of the points tells it instead. Differences below 2 %
+    (a dropped last batch) are none.
     ## Why it matters
     With another number of processes and the same batch each, the effective batch changes, and everything that counts
     steps or epochs is off: the schedule, warm-up, saving, the x axis of every plot, and where in the data the run
@@ -42,10 +43,16 @@ def changed_epoch_length(
     ## When to ignore it
     The data set or the batch size was changed on purpose, together with the schedule.
     ## Known limits
-    Without a count of steps in the log, both step and epoch must be logged side by side.
+    Without a count of steps in the log, step and epoch must be logged side by side, or epochs alone at even distances.
     ## References
     - Failure reports: wenet-e2e/wenet#622, tensorpack/tensorpack#598, bghira/SimpleTuner#3045.
     """
+    for joint in seams.resumed if seams is not None else ():
+        sick = _by_distance(joint, _worlds(None, seams, environments))
+        if sick is not None and (lengths is None or len(lengths.spans) < 2):
+            return sick
+    if lengths is None:
+        return Unsure("the log does not tell how many steps an epoch has", "log step and epoch side by side")
     for old, new in itertools.pairwise(lengths.spans):
         worlds = _worlds(new, seams, environments)
         fits = (
@@ -72,17 +79,73 @@ def _restarted(old: Span, new: Span, lengths: EpochLength, events: Events, seams
     return not lengths.counted and seams is None and whole
 
 
-def _worlds(new: Span, seams: Seams | None, environments: Environments | None) -> tuple[float, float, str] | None:
+def _worlds(
+    new: Span | None, seams: Seams | None, environments: Environments | None
+) -> tuple[float, float, str] | None:
     """Numbers of processes before and after the change with their place."""
     for joint in seams.resumed if seams is not None else ():
         told = joint.told.get("world-size")
-        near = joint.after.line[0] == new.line or new.line == 0
+        near = new is None or new.line == 0 or joint.after.line[0] == new.line
         if told is not None and told.numbers is not None and near and told.after is not None:
             return (*told.numbers, told.after.where)
     records = [r for r in (environments.records if environments else ()) if r.world_size]
     if len(records) == 2 and records[0].world_size and records[1].world_size:
         return records[0].world_size, records[1].world_size, records[1].source
     return None
+
+
+def _by_distance(joint: Joint, worlds: tuple[float, float, str] | None) -> Sick | None:
+    """A change seen in the distance of points on an axis of epochs (or of steps that stand for shares of epochs).
+
+    A program that logs every so many steps moves on by more of an epoch when an epoch has fewer of them. A multiple
+    of whole numbers is rather another logging interval, and a whole step is a step, unless the processes explain it.
+    """
+    old, new = _distance(joint.before), _distance(joint.after)
+    if old is None or new is None or abs(new / old - 1) <= CLOSE:
+        return None
+    ratio = Fraction(new / old).limit_denominator(16)
+    near = abs(float(ratio) - new / old) <= CLOSE / 2 * float(ratio)
+    explained = worlds is not None and abs(new / old - worlds[1] / worlds[0]) <= CLOSE * worlds[1] / worlds[0]
+    shares = joint.axis == "epoch" or abs(new - round(new)) > CLOSE
+    if not near or not (explained or (worlds is None and shares and 1 not in (ratio.numerator, ratio.denominator))):
+        return None
+    cause = "as if the number of processes had changed"
+    if explained and worlds is not None:
+        cause = f"as the world size does, which went from {num(worlds[0])} to {num(worlds[1])}"
+    return Sick(
+        f"an epoch has {ratio.denominator}/{ratio.numerator} as many steps per epoch after the restart at"
+        f" {place(joint.axis, joint.start)}: points are {num(old)} {joint.axis}s apart before and {num(new)} after, {cause}",
+        evidence=(
+            Measure("distance of points before", old, f"{joint.axis}s", joint.before.where(-1)),
+            Measure("distance of points after", new, f"{joint.axis}s", joint.where),
+            *(
+                (Measure("world size before and after", f"{num(worlds[0])} -> {num(worlds[1])}", None, worlds[2]),)
+                if worlds
+                else ()
+            ),
+        ),
+        since_step=joint.start if joint.axis == "step" else None,
+        innocent="batch size, data or the logging interval were changed on purpose",
+        actions=(
+            Action(
+                "Resume with the former world size and batch, or set schedule and learning rate for the new steps per epoch",
+                "a restart",
+                "repair",
+            ),
+        ),
+    )
+
+
+def _distance(part: Series) -> float | None:
+    """The mean distance of the points of a part, None where they are few or do not stand at even distances."""
+    steps = np.diff(part.x())
+    if len(steps) < 50:
+        return None
+    middle = float(np.median(steps))
+    even = middle > 0 and float(np.quantile(np.abs(steps - middle), 0.98)) <= max(
+        0.02 * middle, 1.0 if part.axis == "step" else 0.0
+    )
+    return float(steps[np.abs(steps - middle) <= middle].mean()) if even else None
 
 
 def _report(old: Span, new: Span, worlds: tuple[float, float, str] | None, fits: bool) -> Sick:
@@ -151,18 +214,25 @@ def _cut(stage: Stage, at: int) -> Stage:
 
 
 def sick() -> Iterator[Stage]:
-    """Five processes go on with what four began; the same without a word about processes; steps beside epochs."""
+    """Five processes go on with what four began; the same without a word about processes; steps beside epochs;
+    and a tracker whose axis is a thousandth of an epoch.
+    """
     yield _stage(5000, 4000, 4, 5)
     yield _stage(1000, 500)
     steps = np.arange(0, 6000, 10.0)
     epochs = np.where(steps < 3000, steps / 500, steps / 400)
     yield examples.stage(steps=steps, epochs=epochs, loss=examples.decay(600))
 
+    axis = np.concatenate([np.arange(0, 1500) * 2.0, np.floor(2000 + np.arange(0, 1500) * 2.5)])
+    yield examples.stage(steps=axis, loss=examples.decay(3000))
+
 
 def healthy() -> Iterator[Stage]:
-    """A resume that changes nothing, a dropped last batch, and a validation loader that is counted beside."""
+    """A resume that changes nothing, another logging interval, a dropped last batch, and a validation loader that is counted beside."""
     yield _stage(5000, 5000, 4, 4)
     yield _stage(5000, 4999, 4, 4)
+    steps = np.concatenate([np.arange(0, 3000, 10.0), np.arange(2500, 6000, 25.0)])
+    yield examples.stage(steps=steps, epochs=np.floor(steps / 500), loss=examples.decay(len(steps)))
     events = [
         examples.event("epoch-length", f"[0/{n}]", line=line, value=float(n))
         for line, n in ((1, 500), (40, 20), (50, 500), (90, 20))
