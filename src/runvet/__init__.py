@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runvet.api import check, read
+    from runvet.many import check_many
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "check", "read"]
+__all__ = ["__version__", "check", "check_many", "read"]
 
 
 def __getattr__(name: str) -> Any:
@@ -17,4 +18,8 @@ def __getattr__(name: str) -> Any:
         from runvet import api
 
         return getattr(api, name)
+    if name == "check_many":
+        from runvet.many import check_many
+
+        return check_many
     raise AttributeError(f"module 'runvet' has no attribute {name!r}")

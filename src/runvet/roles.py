@@ -26,7 +26,7 @@ SPLITS: Mapping[Split, frozenset[str]] = {
 GENERIC = frozenset(
     "epoch step iter iteration batch avg average mean running smooth smoothed current cur total overall all sum full"
     " global local main final the of per metric metrics logs log scalar scalars loss losses objective cost criterion"
-    " ema raw micro rank reduced window interval".split()
+    " ema raw micro rank reduced window interval averaged stats".split()
 )
 
 
@@ -116,6 +116,7 @@ TABLE: Sequence[tuple[str, Meaning]] = (
     ),
 )
 _COMPILED = tuple((re.compile(pattern), meaning) for pattern, meaning in TABLE)
+_FILE = re.compile(r" \([^()]*\)$")
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+\d*|[A-Z]+\d*|\d+|[^\W\d_a-zA-Z]+")
 _SPECIAL: Mapping[str, tuple[Split, str]] = {
     "trl": ("train", "loss"),
@@ -137,7 +138,8 @@ def meaning(name: str) -> tuple[str | None, Direction | None, Split | None]:
     A loss that is one part of a total (`box_loss`, `loss_kl`) has the role `loss_term`. A loss whose name tells no
     split counts as training; a metric whose name tells none keeps a role without split (`accuracy`).
     """
-    parts = words(name.rsplit(" - ", 1)[-1])  # W&B's chart export: `<run> - <metric>`
+    # W&B's chart export says `<run> - <metric>`; two files of one stage that log the same are `loss (file)`.
+    parts = words(_FILE.sub("", name.rsplit(" - ", 1)[-1]))
     if len(parts) == 1 and parts[0] in _SPECIAL:
         split, kind = _SPECIAL[parts[0]]
         return f"{split}_{kind}", "down", split

@@ -34,7 +34,7 @@ def summarise(stage: Stage, verdict: Verdict, config: Config | None = None) -> S
         steps=steps,
         lead=lead.name if lead is not None else None,
         windows=_windows(lead, (config or Config()).window) if lead is not None else (),
-        series=tuple(_series(s) for s in stage.series),
+        series=tuple(_series(s) for s in _telling_first(stage.series)),
         speed={**speed, "unit": f"{timed.axis if timed is not None else 'step'}/s"} if speed else {},
         eta_s=eta,
         sparkline=_sparks(lead) if lead is not None else (),
@@ -94,6 +94,13 @@ def _series(series: Series) -> SeriesSummary:
         series.non_finite,
         series.stride,
     )
+
+
+def _telling_first(series: Sequence[Series]) -> list[Series]:
+    """The mean of an evaluation before the batches it was taken over; otherwise the order of the log."""
+    names = [s.name for s in series]
+    batches = [s for s in series if s.split in ("val", "test") and f"{s.name} (mean)" in names]
+    return [s for s in series if not any(s is b for b in batches)] + batches
 
 
 def _finite(value: float) -> float | None:

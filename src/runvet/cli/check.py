@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from runvet.cli.common import fail, quiet_pipe
+from runvet.cli.common import fail
+from runvet.cli.drawing import FEW, deliver, draw, summarise_step
 
 if TYPE_CHECKING:
     from runvet.config import Config
     from runvet.report import Report
     from runvet.run import Run
 
-FORMATS = ("text", "concise", "json")
+FORMATS = ("text", "concise", "json", "markdown", "sarif", "junit", "github")
 
 
 @click.command("check")
@@ -31,10 +32,11 @@ FORMATS = ("text", "concise", "json")
 @click.option("--fail-on", type=click.Choice(["critical", "warning", "never"]), default="warning", show_default=True, help="Lowest finding that gives exit status 1.")
 @click.option("--require", multiple=True, metavar="RULES", help="Exit with 2 unless these rules could be checked.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="Use this runvet.toml.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes that judge many runs at once (default: one for each CPU).")
 @click.option("-v", "--verbose", is_flag=True, help="Also list which reader took which file, what was ignored and why, and what passed.")
 def command(
     paths: tuple[str, ...], form: str, output: Path | None, select: tuple[str, ...], ignore: tuple[str, ...],
-    fail_on: str, require: tuple[str, ...], config_file: Path | None, verbose: bool,
+    fail_on: str, require: tuple[str, ...], config_file: Path | None, jobs: int | None, verbose: bool,
 ) -> None:  # fmt: skip
     """Judge the runs at PATH (default: here). A folder is one run with its stages; `-` reads a log from standard input."""
     from runvet.config import ConfigError
@@ -42,26 +44,28 @@ def command(
 
     try:
         targets = [Path("-")] if paths == ("-",) else expand(paths or (".",))
-        results = [_check(path, _config(path, config_file, select, ignore)) for path in targets]
-        _known(require)
+        _known((*select, *require))
+        several = len(targets) > FEW and jobs != 1
+        if several:
+            reports, runs = _check_many(targets, partial(_config, file=config_file, select=select, ignore=ignore), jobs), None
+        else:
+            results = [_check(path, _config(path, config_file, select, ignore)) for path in targets]
+            reports, runs = [report for report, _ in results], [run for _, run in results]
     except (OSError, ConfigError) as error:
         fail(str(error))
-    reports = [report for report, _ in results]
-    renderer = importlib.import_module(f"runvet.render.{form}")
-    if form == "json":
-        text = renderer.render(reports)
-    else:
-        from runvet.render.terminal import Terminal
-
-        terminal = Terminal.of(sys.stdout if output is None else None)
-        text = "\n".join(renderer.render(report, terminal, verbose=verbose, run=run) for report, run in results)
-    with quiet_pipe():
-        if output is None:
-            sys.stdout.write(text)  # not click.echo: it strips colour that FORCE_COLOR asks for
-            sys.stdout.flush()
-        else:
-            output.write_text(text, encoding="utf-8")
+    deliver(draw(form, reports, runs or (), verbose=verbose, terminal=output is None), output)
+    if form == "github":
+        summarise_step(reports)
     sys.exit(max(_status(report, fail_on, require) for report in reports))
+
+
+def _check_many(paths: Sequence[Path], configure: Callable[[Path], Config], jobs: int | None) -> list[Report]:
+    """Judge many paths by several processes, with a line that counts them on a terminal."""
+    from runvet.cli.progress import counting
+    from runvet.many import check_many
+
+    with counting("judged") as tell:
+        return check_many(paths, configure, jobs=jobs, done=tell)
 
 
 def _config(path: Path, file: Path | None, select: Sequence[str], ignore: Sequence[str]) -> Config:

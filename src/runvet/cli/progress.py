@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,4 +31,21 @@ def reading(path: Path) -> Iterator[None]:
         done.set()
         thread.join()
         if time.monotonic() - start > 1.0:
+            sys.stderr.write("\r\x1b[K")
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A function to be told (finished, of), which shows both on a terminal."""
+    shown = sys.stderr.isatty()
+
+    def tell(finished: int, of: int) -> None:
+        if shown:
+            sys.stderr.write(f"\r{finished} of {of} {what}\x1b[K")
+            sys.stderr.flush()
+
+    try:
+        yield tell
+    finally:
+        if shown:
             sys.stderr.write("\r\x1b[K")

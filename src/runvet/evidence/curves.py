@@ -101,6 +101,12 @@ def _longest_first(series: tuple[Series, ...]) -> tuple[Series, ...]:
     return tuple(sorted((s for s in series if len(s)), key=lambda s: -s.total))
 
 
+def _evaluations(series: tuple[Series, ...]) -> tuple[Series, ...]:
+    """Longest first, without the batches of an evaluation where its mean is logged, too (`loss: 0.31 (0.29)`)."""
+    means = {s.name for s in series if s.name.endswith(" (mean)")}
+    return _longest_first(tuple(s for s in series if f"{s.name} (mean)" not in means))
+
+
 @provides
 def train_loss(stage: Stage) -> TrainLoss | Missing:
     found = _longest_first(stage.role("train_loss")) or _longest_first(stage.role("loss_term", "generator_loss"))
@@ -117,7 +123,7 @@ def loss_terms(stage: Stage) -> LossTerms | Missing:
 
 @provides
 def val_loss(stage: Stage) -> ValLoss | Missing:
-    found = _longest_first(stage.role("val_loss")) + _longest_first(stage.role("test_loss"))
+    found = _evaluations(stage.role("val_loss")) + _evaluations(stage.role("test_loss"))
     found = found or _longest_first(stage.role("val_perplexity", "test_perplexity"))
     return ValLoss(found) if found else Missing("no validation loss", "log val/loss at every evaluation")
 

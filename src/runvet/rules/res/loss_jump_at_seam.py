@@ -42,8 +42,8 @@ def loss_jump_at_seam(
     At each seam at which training goes on: the median of the first points after it against the median of the last
     points before the step that it goes on from, in standard errors of these medians (noise measured before the
     seam). A finding needs more than `errors` of them, more than `sigmas` times the noise of a point, and more than
-    `relative` of the level or, for losses that are not positive, of what had been gained. Critical where the old
-    level is not seen again in the rest of the run and more than `lost` of the gain is gone; otherwise a warning.
+    `relative` of the level or, for losses that are not positive, of what had been gained; a drift on both
+    sides is taken off. Critical where the old level is not seen again in the rest of the run and more than `lost` of the gain is gone; otherwise a warning.
     ## Why it matters
     A resumed run continues at the level it had. A jump says that something was not restored: optimiser moments,
     the averaged weights, the loss scale, the learning rate, or not even the weights.
@@ -95,7 +95,17 @@ def _jump(joint: Joint) -> Jump | None:
     before, after = float(np.median(old.value[-width:])), float(np.median(new.value[:width]))
     wander = abs(before - float(np.median(old.value[-2 * width : -width]))) if len(old) >= 2 * width else 0.0
     error = max(1.2533 * sigma * math.sqrt(2.0 / width), wander / 2)
-    return Jump(before, after, (after - before) / error, sigma, width, _recovery(new.value, before, error, width))
+    # A level that rises on both sides drifts through the seam: what the drift explains is no jump.
+    drift = max(0.0, _drift(old.value[-width:]) + _drift(new.value[:width]))
+    return Jump(
+        before, after, (after - before - drift) / error, sigma, width, _recovery(new.value, before, error, width)
+    )
+
+
+def _drift(values: FloatArray) -> float:
+    """How far the second half of a window lies above the first."""
+    half = len(values) // 2
+    return float(np.median(values[-half:]) - np.median(values[:half]))
 
 
 def _digit(values: FloatArray) -> float:
