@@ -139,7 +139,12 @@ def train(config: Config, folder: Path) -> None:
     cut = int(len(data) * config.train_share)
     model = CharModel(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate)
-    log.info("model with %d parameters, %d training characters, %d for validation", sum(p.numel() for p in model.parameters()), cut, len(data) - cut)
+    log.info(
+        "model with %d parameters, %d training characters, %d for validation",
+        sum(p.numel() for p in model.parameters()),
+        cut,
+        len(data) - cut,
+    )
     feed = batches(data[:cut], config, config.seed)
     with (folder / "metrics.csv").open("w", newline="") as stream:
         rows = csv.DictWriter(stream, ["step", "train_loss", "val_loss", "lr", "grad_norm", "step_time"])
@@ -154,7 +159,10 @@ def train(config: Config, folder: Path) -> None:
             loss = torch.zeros(())
             for _ in range(config.gradient_accumulation_steps):
                 x, y = next(feed)
-                part = nn.functional.cross_entropy(model(x).flatten(0, 1), y.flatten()) / config.gradient_accumulation_steps
+                part = (
+                    nn.functional.cross_entropy(model(x).flatten(0, 1), y.flatten())
+                    / config.gradient_accumulation_steps
+                )
                 part.backward()
                 loss = part.detach() if not config.undivided_loss else loss + part.detach()
             norm = nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
@@ -169,7 +177,14 @@ def train(config: Config, folder: Path) -> None:
                 board.add_scalar("val/loss", val, step)
                 log.info("step %d/%d | val loss %.4f", step + 1, config.steps, val)
             if step % 10 == 0:
-                log.info("step %d/%d | loss %.4f | lr %.2e | grad_norm %.3f", step + 1, config.steps, loss.item(), learning_rate(config, step), norm.item())
+                log.info(
+                    "step %d/%d | loss %.4f | lr %.2e | grad_norm %.3f",
+                    step + 1,
+                    config.steps,
+                    loss.item(),
+                    learning_rate(config, step),
+                    norm.item(),
+                )
             rows.writerow(row)
     board.close()
 
@@ -179,7 +194,9 @@ def train_logged(config: Config, folder: Path) -> None:
     try:
         train(config, folder)
     except IndexError:
-        trace = traceback.format_exc().replace(str(HERE.parent), "/home/user/charlm").replace(sys.prefix, "/home/user/venv")
+        trace = (
+            traceback.format_exc().replace(str(HERE.parent), "/home/user/charlm").replace(sys.prefix, "/home/user/venv")
+        )
         logging.getLogger(folder.name).error("training failed\n%s", trace)
     for events in (folder / "tb").glob("events.out.tfevents.*"):
         began = events.name.split(".")[3]
@@ -207,7 +224,16 @@ def main() -> None:
     for config in RUNS:
         if not chosen.names or config.name in chosen.names:
             train_logged(config, chosen.into / config.name)
-            print(json.dumps({"run": config.name, "files": sorted(str(p.relative_to(chosen.into)) for p in (chosen.into / config.name).rglob("*.*"))}))
+            print(
+                json.dumps(
+                    {
+                        "run": config.name,
+                        "files": sorted(
+                            str(p.relative_to(chosen.into)) for p in (chosen.into / config.name).rglob("*.*")
+                        ),
+                    }
+                )
+            )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,12 @@ def runvet(*arguments: object, stdin: bytes | None = None, **environment: str) -
     """Exit status, standard output and standard error of one call."""
     clean = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
     done = subprocess.run(
-        [sys.executable, "-m", "runvet", *map(str, arguments)], input=stdin, capture_output=True, timeout=120, env={**clean, **environment}
+        [sys.executable, "-m", "runvet", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        timeout=120,
+        check=False,
+        env={**clean, **environment},
     )
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
@@ -26,7 +31,10 @@ def report(*arguments: object) -> dict[str, object]:
     return json.loads(runvet("check", *arguments, "--format", "json")[1])  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize(("name", "status", "rule"), [("healthy", 0, None), ("diverging", 1, "LOSS101"), ("overfitted", 1, "LOSS105"), ("crashed", 1, "LOG103")])
+@pytest.mark.parametrize(
+    ("name", "status", "rule"),
+    [("healthy", 0, None), ("diverging", 1, "LOSS101"), ("overfitted", 1, "LOSS105"), ("crashed", 1, "LOG103")],
+)
 def test_example_runs(name: str, status: int, rule: str | None) -> None:
     code, out, err = runvet("check", EXAMPLES / name)
     assert (code, err) == (status, "")
@@ -169,7 +177,9 @@ def test_new_rule_is_found_and_passes_its_own_examples(tmp_path: Path) -> None:
 def test_configuration_beside_the_run(tmp_path: Path) -> None:
     rows = "\n".join(f"{step},{5 / (1 + step / 50):.4f}" for step in range(500))
     (tmp_path / "metrics.csv").write_text(f"step,loss\n{rows}\n")
-    (tmp_path / "runvet.toml").write_text("planned_steps = 2000\nwindow = 250\n[ignore]\nRES105 = 'stopped on purpose'\n")
+    (tmp_path / "runvet.toml").write_text(
+        "planned_steps = 2000\nwindow = 250\n[ignore]\nRES105 = 'stopped on purpose'\n"
+    )
     told = report(tmp_path)
     (stage,) = told["stages"]  # type: ignore[misc]
     assert stage["steps"]["planned"] == 2000

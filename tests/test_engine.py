@@ -116,7 +116,10 @@ def test_thresholds_are_keyword_arguments() -> None:
 
 
 def test_selecting_and_ignoring() -> None:
-    assert [o.rule.code for o in states(always_sick, milder, broken, config=Config(select=("XX101", "milder")))] == ["XX101", "XX102"]
+    assert [o.rule.code for o in states(always_sick, milder, broken, config=Config(select=("XX101", "milder")))] == [
+        "XX101",
+        "XX102",
+    ]
     assert [o.rule.code for o in states(always_sick, milder, config=Config(ignore={"XX102": "known"}))] == ["XX101"]
     with pytest.raises(ConfigError, match="did you mean 'milder'"):
         states(milder, config=Config(select=("midler",)))

@@ -10,7 +10,13 @@ from runvet.secrets import MASK, mask
 
 # Made up here; joined at run time so that no scanner takes them for real ones.
 SECRETS = {
-    "key": ["sk-" + "proj-" + "a1B2" * 8, "hf_" + "AbCd1234" * 4, "ghp_" + "a1" * 18, "AKIA" + "ABCDEFGH12345678", "AIza" + "x1" * 17 + "y"],
+    "key": [
+        "sk-" + "proj-" + "a1B2" * 8,
+        "hf_" + "AbCd1234" * 4,
+        "ghp_" + "a1" * 18,
+        "AKIA" + "ABCDEFGH12345678",
+        "AIza" + "x1" * 17 + "y",
+    ],
     "named value": ["9f8e7d6c5b4a", "Tr0ub4dor&3"],
 }
 
@@ -24,7 +30,17 @@ def test_published_prefixes_are_found_anywhere(secret: str) -> None:
 
 
 @pytest.mark.parametrize("secret", SECRETS["named value"])
-@pytest.mark.parametrize("form", ["api_key={}", "WANDB_API_KEY: {}", "password = '{}'", '{{"secret_key": "{}"}}', "--hf_token={}", "Authorization: Bearer {}"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "api_key={}",
+        "WANDB_API_KEY: {}",
+        "password = '{}'",
+        '{{"secret_key": "{}"}}',
+        "--hf_token={}",
+        "Authorization: Bearer {}",
+    ],
+)
 def test_named_values_are_found(secret: str, form: str) -> None:
     text, kind = mask(form.format(secret))
     assert secret not in text

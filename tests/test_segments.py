@@ -44,7 +44,14 @@ def test_a_seam_that_the_reader_saw_counts_without_steps_going_back() -> None:
 
 
 def test_one_restart_seen_in_two_series_is_one_seam() -> None:
-    rows = [("a", 5, None, 1), ("b", 5, None, 2), ("a", 1, None, 3), ("b", 1, None, 4), ("a", 2, None, 5), ("b", 2, None, 6)]
+    rows = [
+        ("a", 5, None, 1),
+        ("b", 5, None, 2),
+        ("a", 1, None, 3),
+        ("b", 1, None, 4),
+        ("a", 2, None, 5),
+        ("b", 2, None, 6),
+    ]
     told = log(rows)
     assert parts(told, "a") == [0, 1, 1]
     assert parts(told, "b") == [0, 1, 1]

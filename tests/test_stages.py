@@ -54,8 +54,14 @@ def test_files_with_distinguishing_words_are_stages_with_their_own_configuration
 
 
 def test_a_resumed_version_continues_the_first(tmp_path: Path) -> None:
-    write_csv(tmp_path / "lightning_logs" / "version_0" / "metrics.csv", list(range(0, 1000, 10)), train_loss=curve(100))
-    write_csv(tmp_path / "lightning_logs" / "version_1" / "metrics.csv", list(range(980, 2000, 10)), train_loss=curve(102, 1, 1.0))
+    write_csv(
+        tmp_path / "lightning_logs" / "version_0" / "metrics.csv", list(range(0, 1000, 10)), train_loss=curve(100)
+    )
+    write_csv(
+        tmp_path / "lightning_logs" / "version_1" / "metrics.csv",
+        list(range(980, 2000, 10)),
+        train_loss=curve(102, 1, 1.0),
+    )
     run = read(tmp_path)
     (stage,) = run.stages
     (series,) = stage.series
@@ -128,5 +134,8 @@ def test_a_chart_export_of_two_runs_is_two_stages(tmp_path: Path) -> None:
     rows = [f'{s},"{x}","{y if s < 90 else ""}"' for s, x, y in zip(range(120), a, b, strict=True)]
     path.write_text('"Step","small - train/loss","large - train/loss"\n' + "\n".join(rows) + "\n")
     stages = read(path).stages
-    assert [(s.name, s.series[0].role, len(s.series[0])) for s in stages] == [("small", "train_loss", 120), ("large", "train_loss", 90)]
+    assert [(s.name, s.series[0].role, len(s.series[0])) for s in stages] == [
+        ("small", "train_loss", 120),
+        ("large", "train_loss", 90),
+    ]
     assert stages[0].series[0].name == "small - train/loss"

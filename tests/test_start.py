@@ -13,13 +13,29 @@ import runvet.readers
 import runvet.render
 import runvet.rules
 
-HEAVY = ("torch", "pandas", "matplotlib", "rich", "scipy", "sklearn", "tensorflow", "tensorboard", "pyarrow", "h5py", "runvet_lab")
+HEAVY = (
+    "torch",
+    "pandas",
+    "matplotlib",
+    "rich",
+    "scipy",
+    "sklearn",
+    "tensorflow",
+    "tensorboard",
+    "pyarrow",
+    "h5py",
+    "runvet_lab",
+)
 
 
 def loaded(code: str) -> set[str]:
     """The modules that are loaded after some code ran in a fresh process."""
     done = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
     return set(done.stdout.split())
 
@@ -64,5 +80,7 @@ def test_layers(package: object, forbidden: tuple[str, ...]) -> None:
 
 
 def test_python_dash_m() -> None:
-    done = subprocess.run([sys.executable, "-m", "runvet", "--version"], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "runvet", "--version"], capture_output=True, text=True, timeout=60, check=True
+    )
     assert runvet.__version__ in done.stdout

@@ -85,7 +85,11 @@ def page(logs: list[tuple[str, str, str]], results: list[tuple[str, list[tuple[s
             f"| {code} {name} | {c['sick critical']} | {c['sick warning']} | {c['healthy critical']} | {c['healthy warning']}"
             f" | {unclear} | {precision} | {hits / max(sick, 1):.2f} |"
         )
-    lines += ["", "Recall is the share of all sick logs, whatever their disease: a rule is not meant to find every disease.", ""]
+    lines += [
+        "",
+        "Recall is the share of all sick logs, whatever their disease: a rule is not meant to find every disease.",
+        "",
+    ]
     lines += ["| corpus | log | label | verdict | findings |", "| --- | --- | --- | --- | --- |"]
     for (corpus, name, label), (verdict, findings) in zip(logs, results, strict=True):
         codes = " ".join(f"{code}{'!' if severity == 'critical' else ''}" for code, _, severity in findings)

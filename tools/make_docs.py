@@ -14,12 +14,23 @@ def wanted() -> dict[Path, str]:
     """Every generated file with its text."""
     rules = engine.collect()
     out = {DOCS / "rules" / f"{rule.code}.md": pages.page(rule) for rule in rules}
-    lines = ["# Rules", "", "Written by `make docs` from the rules themselves. `runvet explain CODE` shows the same pages.", ""]
+    lines = [
+        "# Rules",
+        "",
+        "Written by `make docs` from the rules themselves. `runvet explain CODE` shows the same pages.",
+        "",
+    ]
     family = ""
     for rule, (code, name, level, sentence) in zip(rules, pages.table(rules), strict=True):
         if rule.family != family:
             family = rule.family
-            lines += ["", f"## {family}: {pages.FAMILIES.get(family, '')}", "", "| code | name | level | |", "| --- | --- | --- | --- |"]
+            lines += [
+                "",
+                f"## {family}: {pages.FAMILIES.get(family, '')}",
+                "",
+                "| code | name | level | |",
+                "| --- | --- | --- | --- |",
+            ]
         lines.append(f"| [{code}]({code}.md) | {name} | {level} | {sentence} |")
     out[DOCS / "rules" / "README.md"] = "\n".join([*lines, ""])
     return out

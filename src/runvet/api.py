@@ -71,11 +71,15 @@ def judge(
     )
 
 
-def _curves(run: Run, stages: Sequence[StageSummary], found: Sequence[Finding], points: bool | int) -> tuple[Curve, ...]:
+def _curves(
+    run: Run, stages: Sequence[StageSummary], found: Sequence[Finding], points: bool | int
+) -> tuple[Curve, ...]:
     """The curves to draw; those that stand for a stage or that a finding points at have precedence."""
     from runvet import curves
 
-    first = {(s.name, s.lead) for s in stages if s.lead} | {(f.stage, f.window.series) for f in found if f.stage and f.window}
+    first = {(s.name, s.lead) for s in stages if s.lead} | {
+        (f.stage, f.window.series) for f in found if f.stage and f.window
+    }
     return curves.of(run, first) if points is True else curves.of(run, first, budget=int(points))
 
 

@@ -46,7 +46,9 @@ def _value(value: float) -> float | str:
 def _chunks(run: str, stage: str, source: str, series: Series) -> Iterator[list[tuple[object, ...]]]:
     for start in range(0, len(series), CHUNK):
         part = slice(start, start + CHUNK)
-        columns = [np.asarray(c[part]).tolist() for c in (series.segment, series.step, series.epoch, series.time, series.value)]
+        columns = [
+            np.asarray(c[part]).tolist() for c in (series.segment, series.step, series.epoch, series.time, series.value)
+        ]
         yield [
             (run, stage, segment, series.name, _number(step), _number(epoch), _number(time), _value(value), source)
             for segment, step, epoch, time, value in zip(*columns, strict=True)

@@ -78,7 +78,8 @@ def continues(a: Sequence[Log], b: Sequence[Log]) -> bool:
 
 def join(logs: Sequence[Log]) -> tuple[Series, ...]:
     """The series of a stage. Of two that tell the same numbers the richer stays; others of one name are appended
-    in the order of the logs, each as new segments; two that ran side by side are kept apart by their file."""
+    in the order of the logs, each as new segments; two that ran side by side are kept apart by their file.
+    """
     kept: dict[str, list[Series]] = {}
     for log in logs:
         for one in log.series:
@@ -134,13 +135,21 @@ def _chain(several: list[Series]) -> list[Series]:
             chains.append([one])
     out = [_append(chain) for chain in chains]
     if len(out) > 1:
-        out = [replace(s, name=s.name if i == 0 else f"{s.name} ({PurePosixPath(s.files[0]).stem})") for i, s in enumerate(out)]
+        out = [
+            replace(s, name=s.name if i == 0 else f"{s.name} ({PurePosixPath(s.files[0]).stem})")
+            for i, s in enumerate(out)
+        ]
     return out
 
 
 def _follows(before: Series, after: Series) -> bool:
     """Whether `after` may be the continuation of `before`: it is not a parallel record of the same steps."""
-    if np.isfinite(before.time).all() and np.isfinite(after.time).all() and before.time[0] > 1e8 and after.time[0] > 1e8:
+    if (
+        np.isfinite(before.time).all()
+        and np.isfinite(after.time).all()
+        and before.time[0] > 1e8
+        and after.time[0] > 1e8
+    ):
         return bool(after.time[0] >= before.time[-1] - 0.1 * (before.time[-1] - before.time[0]))
     if np.isfinite(before.step).all() and np.isfinite(after.step).all():
         return bool(after.step[0] > before.step[0] + 0.3 * (before.step[-1] - before.step[0]))

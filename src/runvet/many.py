@@ -101,7 +101,8 @@ def _submitted(executor: Executor, task: Callable[[Path], Report], paths: Sequen
 
 def _in_processes(task: Callable[[Path], Report], paths: Sequence[Path], workers: int, done: Done) -> list[Report]:
     """All runs by a pool of processes. A killed worker breaks its pool: what was on the way then is judged again,
-    each in a process of its own, so that only the run that kills its worker is lost."""
+    each in a process of its own, so that only the run that kills its worker is lost.
+    """
     reports: dict[int, Report] = {}
     waiting = deque(range(len(paths)))
     while waiting:
@@ -113,7 +114,12 @@ def _in_processes(task: Callable[[Path], Report], paths: Sequence[Path], workers
 
 
 def _until_broken(
-    task: Callable[[Path], Report], paths: Sequence[Path], waiting: deque[int], workers: int, reports: dict[int, Report], done: Done
+    task: Callable[[Path], Report],
+    paths: Sequence[Path],
+    waiting: deque[int],
+    workers: int,
+    reports: dict[int, Report],
+    done: Done,
 ) -> list[int]:
     """Judge what is waiting until all is done or the pool breaks; gives what was on the way when it broke."""
     running: dict[Future[Report], int] = {}

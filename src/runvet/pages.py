@@ -35,7 +35,9 @@ def find(word: str) -> Rule:
             return rule
     known = [w for r in rules for w in (r.code, r.name)]
     near = difflib.get_close_matches(word, known, 3, 0.4) or difflib.get_close_matches(word.upper(), known, 3, 0.4)
-    raise KeyError(f"no rule {word!r}" + (f"; did you mean {' or '.join(near)}?" if near else "; `runvet rules` lists them"))
+    raise KeyError(
+        f"no rule {word!r}" + (f"; did you mean {' or '.join(near)}?" if near else "; `runvet rules` lists them")
+    )
 
 
 def needs(rule: Rule) -> tuple[list[str], list[str]]:
@@ -59,7 +61,10 @@ def page(rule: Rule) -> str:
     lines += [f"Level: {rule.level}. Family: {rule.family} ({FAMILIES.get(rule.family, '')}). Since {rule.since}.", ""]
     lines += [*(f"- Needs {n}" for n in must), *(f"- Uses, where it exists, {n}" for n in may)]
     if limits := engine.thresholds(rule.check):
-        lines += [f"- Threshold `{name}` = {value:g} (`[thresholds.{rule.name}]` in runvet.toml)" for name, value in limits.items()]
+        lines += [
+            f"- Threshold `{name}` = {value:g} (`[thresholds.{rule.name}]` in runvet.toml)"
+            for name, value in limits.items()
+        ]
     if rule.explains:
         lines.append(f"- Explains {', '.join(rule.explains)}")
     return "\n".join([*lines, "", body.strip(), ""])
@@ -77,4 +82,9 @@ def template(code: str, name: str, level: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise ValueError(f"{name!r} is no name: the sick state in lower-case words joined by '-', e.g. late-warmup")
     text = resources.files("runvet").joinpath("rule_template.txt").read_text(encoding="utf-8")
-    return text.replace("@CODE@", code).replace("@NAME@", name).replace("@FUNCTION@", name.replace("-", "_")).replace("@LEVEL@", level)
+    return (
+        text.replace("@CODE@", code)
+        .replace("@NAME@", name)
+        .replace("@FUNCTION@", name.replace("-", "_"))
+        .replace("@LEVEL@", level)
+    )

@@ -71,6 +71,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class SeriesSummary:
+    """Facts of one series; numbers are null where the series holds none that is finite."""
+
     name: str
     role: str | None
     points: int
@@ -96,6 +98,8 @@ class WindowSummary:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
+    """How far a stage came and how far it was to go, on its axis (step, epoch or point)."""
+
     first: Number | None = None
     last: Number | None = None
     planned: Number | None = None
@@ -133,6 +137,8 @@ class Unchecked:
 
 @dataclass(frozen=True, slots=True)
 class Checks:
+    """The account of all rules: how many ran of those that could, and what became of the others."""
+
     ran: int = 0
     of: int = 0
     not_checked: tuple[Unchecked, ...] = ()
@@ -144,6 +150,8 @@ class Checks:
 
 @dataclass(frozen=True, slots=True)
 class PlannedAction:
+    """One thing to do, with its place in the order and the codes of the findings that ask for it."""
+
     order: int
     do: str
     why: tuple[str, ...]
@@ -153,6 +161,8 @@ class PlannedAction:
 
 @dataclass(frozen=True, slots=True)
 class TrustedCheckpoint:
+    """The checkpoint to go back to, and why this one."""
+
     path: str
     step: Number | None
     why: str
@@ -160,6 +170,8 @@ class TrustedCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class ReadProblem:
+    """Something that could not be read."""
+
     where: str
     why: str
     remedy: str = ""

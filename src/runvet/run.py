@@ -17,7 +17,7 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 Direction: TypeAlias = Literal["down", "up"]
 Split: TypeAlias = Literal["train", "val", "test"]
-Plain: TypeAlias = "str | int | float | bool | None | list[Plain] | dict[str, Plain]"
+Plain: TypeAlias = "str | int | float | bool | list[Plain] | dict[str, Plain] | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,12 @@ class Series:
 
     @property
     def first(self) -> float:
+        """The first value."""
         return float(self.value[0])
 
     @property
     def last(self) -> float:
+        """The last value."""
         return float(self.value[-1])
 
     def x(self) -> FloatArray:
@@ -135,6 +137,7 @@ class Event:
 
     @property
     def where(self) -> str:
+        """`train.log:120`, or the file alone where the line is unknown."""
         return f"{self.source}:{self.line}" if self.line > 0 else self.source
 
 
@@ -186,6 +189,7 @@ class Problem:
 
     @property
     def where(self) -> str:
+        """The file with line or byte, whichever is known."""
         if self.line > 0:
             return f"{self.source}:{self.line}"
         return self.source if self.offset is None else f"{self.source} at byte {self.offset}"

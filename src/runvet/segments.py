@@ -84,8 +84,7 @@ def _seams(series: tuple[Series, ...], told: tuple[int, ...]) -> list[int]:
     spans: list[tuple[int, int]] = []
     for one in series:
         if len(one) > 1 and (one.line > 0).all() and (np.diff(one.line) >= 0).all():
-            for i in np.flatnonzero(_back(one)):
-                spans.append((int(one.line[i]), int(one.line[i + 1])))
+            spans += [(int(one.line[i]), int(one.line[i + 1])) for i in np.flatnonzero(_back(one))]
     seams = sorted(set(told))
     for low, high in sorted(set(spans), key=lambda s: s[1]):
         if not any(low < seam <= high for seam in seams):

@@ -22,6 +22,8 @@ POINTS = 4_000_000
 EVENTS = 20_000  # events kept of one file; the rest are counted
 TEXT = 400  # characters kept of an event's line
 
+_COLUMNS = ("value", "step", "epoch", "time", "line")
+
 Numbers = npt.NDArray[np.generic] | list[float] | list[int]
 
 
@@ -71,8 +73,8 @@ class _Column:
             self.minimum = min(self.minimum, float(finite.min()))
             self.maximum = max(self.maximum, float(finite.max()))
         skip = -self.total % self.stride
-        for mine, new in zip((self.value, self.step, self.epoch, self.time, self.line), columns, strict=True):
-            mine.frombytes(np.ascontiguousarray(new[skip :: self.stride]).tobytes())
+        for name, new in zip(_COLUMNS, columns, strict=True):
+            getattr(self, name).frombytes(np.ascontiguousarray(new[skip :: self.stride]).tobytes())
         kept_last = (self.total + len(value) - 1) % self.stride == 0
         self.tail = None if kept_last else (
             float(value[-1]), float(columns[1][-1]), float(columns[2][-1]), float(columns[3][-1]), int(columns[4][-1])
@@ -84,7 +86,7 @@ class _Column:
         self.stride *= 2
         if (self.total - 1) % self.stride and self.tail is None:
             self.tail = (self.value[-1], self.step[-1], self.epoch[-1], self.time[-1], self.line[-1])
-        for name in ("value", "step", "epoch", "time", "line"):
+        for name in _COLUMNS:
             setattr(self, name, getattr(self, name)[::2])
 
     def series(self, source: str) -> Series:

@@ -84,7 +84,7 @@ def build(root: str, found: Found, config: Config | None = None) -> Run:
     groups = [g for g in groups if g.logs]
     stages = _name(groups, root, config)
     settings = [s for log in logs if not log.series for s in log.settings]
-    stages = tuple(replace(s, settings=_settings(s, g, groups, logs, config)) for s, g in zip(stages, groups, strict=True))
+    stages = tuple(replace(s, settings=_settings(g, groups, logs, config)) for s, g in zip(stages, groups, strict=True))
     problems = [*found.problems, *(p for log in logs for p in log.problems)]
     return Run(root, stages, tuple(problems), tuple(found.ignored), tuple(settings), dict(found.readers))
 
@@ -94,7 +94,10 @@ def _runs_of(log: Log) -> list[Log]:
     runs = list(dict.fromkeys(s.name.rsplit(" - ", 1)[0] for s in log.series if " - " in s.name))
     if len(runs) < 2 or any(" - " not in s.name for s in log.series) or log.reader == "text":
         return [log]
-    out = [replace(log, scope=run, series=tuple(s for s in log.series if s.name.rsplit(" - ", 1)[0] == run)) for run in runs]
+    out = [
+        replace(log, scope=run, series=tuple(s for s in log.series if s.name.rsplit(" - ", 1)[0] == run))
+        for run in runs
+    ]
     return [out[0], *(replace(part, events=(), settings=(), problems=(), seams=()) for part in out[1:])]
 
 
@@ -103,7 +106,9 @@ def _prefixed(log: Log) -> Log:
     prefix = home_of(log.source, log.scope)[2]
     if not prefix or log.reader == "text":
         return log
-    return replace(log, series=tuple(s if meaning(s.name)[2] else replace(s, name=f"{prefix}/{s.name}") for s in log.series))
+    return replace(
+        log, series=tuple(s if meaning(s.name)[2] else replace(s, name=f"{prefix}/{s.name}") for s in log.series)
+    )
 
 
 def _group(logs: Sequence[Log]) -> list[_Group]:
@@ -131,7 +136,7 @@ def _merge(groups: list[_Group]) -> list[_Group]:
             if len(real) == 1 or len(near) == 1:
                 near[0].logs += [replace(log, series=()) for log in group.logs]
     for group in real:
-        group.logs.sort(key=lambda log: _start(log))
+        group.logs.sort(key=_start)
     return sorted(real, key=lambda g: min(_start(log) for log in g.logs))
 
 
@@ -169,7 +174,9 @@ def _simultaneous(a: _Group, b: _Group) -> bool:
     """Whether the absolute times of two groups overlap for most of the shorter one."""
     spans = []
     for group in (a, b):
-        times = [s.time for log in group.logs for s in log.series if len(s) and np.isfinite(s.time).all() and s.time[0] > 1e8]
+        times = [
+            s.time for log in group.logs for s in log.series if len(s) and np.isfinite(s.time).all() and s.time[0] > 1e8
+        ]
         if not times:
             return False
         spans.append((min(float(t.min()) for t in times), max(float(t.max()) for t in times)))
@@ -206,7 +213,7 @@ def _name(groups: list[_Group], root: str, config: Config) -> tuple[Stage, ...]:
     )
 
 
-def _settings(stage: Stage, group: _Group, groups: list[_Group], logs: Sequence[Log], config: Config) -> tuple[Setting, ...]:
+def _settings(group: _Group, groups: list[_Group], logs: Sequence[Log], config: Config) -> tuple[Setting, ...]:
     """Settings that hold for a stage: the user's, its own files', those of folders above, then what its log echoed."""
     told: list[tuple[int, Setting]] = []
     for log in logs:
@@ -223,7 +230,11 @@ def _settings(stage: Stage, group: _Group, groups: list[_Group], logs: Sequence[
                 told += [(0, s) for s in log.settings]
         elif group.home[: len(home)] == home or len(groups) == 1:
             told += [(2 if len(home) < len(group.home) else 0, s) for s in log.settings]
-    user = [Setting(k, v, config.source) for k, v in (("planned_steps", config.planned_steps), ("planned_epochs", config.planned_epochs)) if v]
+    user = [
+        Setting(k, v, config.source)
+        for k, v in (("planned_steps", config.planned_steps), ("planned_epochs", config.planned_epochs))
+        if v
+    ]
     return (*user, *(s for _, s in sorted(told, key=lambda pair: pair[0])))
 
 

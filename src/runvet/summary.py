@@ -25,7 +25,9 @@ def summarise(stage: Stage, verdict: Verdict, config: Config | None = None) -> S
     timed = lead if lead is not None else max(stage.series, key=len, default=None)
     steps = _steps(stage, timed)
     speed = _speed(stage, timed)
-    left = None if steps.planned is None or steps.last is None else max(steps.planned - steps.last - _zero_based(steps), 0)
+    left = (
+        None if steps.planned is None or steps.last is None else max(steps.planned - steps.last - _zero_based(steps), 0)
+    )
     eta = {k: left / v for k, v in speed.items() if left is not None and isinstance(v, float) and v > 0}
     return StageSummary(
         name=stage.name,

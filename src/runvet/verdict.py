@@ -89,7 +89,11 @@ def checks(outcomes: Sequence[Outcome], ignored: Sequence[Unchecked] = ()) -> Ch
         not_checked=_listed(outcomes, "not checked"),
         not_applicable=_listed(outcomes, "not applicable"),
         crashed=_listed(outcomes, "crashed"),
-        passed=tuple(c for c, many in by_rule.items() if {o.state for o in many} <= {"pass", "not applicable", "not checked"} and c in ran),
+        passed=tuple(
+            c
+            for c, many in by_rule.items()
+            if {o.state for o in many} <= {"pass", "not applicable", "not checked"} and c in ran
+        ),
         ignored=tuple(ignored),
     )
 

@@ -14,8 +14,10 @@ from runvet.checkpoints.problems import Damaged
 
 def called(name: str, args: Any) -> Any:
     """The inert value of calling `name`; a `Call` placeholder for what is not known."""
+    if not isinstance(args, tuple):
+        args = (args,)
     known = _CALLS.get(name)
-    if known is not None and isinstance(args, tuple):
+    if known is not None:
         try:
             return known(*args)
         except (TypeError, ValueError, IndexError, AttributeError, struct.error) as error:

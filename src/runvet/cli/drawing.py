@@ -28,7 +28,8 @@ def draw(form: str, reports: Sequence[Report], runs: Sequence[Run | None] = (), 
 
     renderer = importlib.import_module(f"runvet.render.{form}")
     if form in DOCUMENTS:
-        text: str = renderer.render(reports, _pages(reports)) if form == "sarif" else renderer.render(reports)
+        extra = {"sarif": _pages, "junit": _names}.get(form)
+        text: str = renderer.render(reports, extra(reports)) if extra else renderer.render(reports)
         return text
     from runvet.render import table
     from runvet.render.terminal import Terminal
@@ -47,6 +48,12 @@ def _pages(reports: Sequence[Report]) -> dict[str, str]:
 
     found = {f.rule for report in reports for f in report.findings}
     return {rule.code: pages.page(rule) for rule in engine.collect() if rule.code in found}
+
+
+def _names(_: Sequence[Report]) -> dict[str, str]:
+    from runvet import engine
+
+    return {rule.code: rule.name for rule in engine.collect()}
 
 
 def deliver(text: str, output: Path | None) -> None:

@@ -84,10 +84,21 @@ def _reached(stage: Stage, axis: str) -> float:
 def _planned(stage: Stage, names: tuple[str, ...], kind: str, reached: float) -> tuple[float | None, str]:
     setting = stage.setting(*names)
     value = setting.value if setting is not None else None
-    if setting is not None and isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0 and value >= reached - 1:
+    if (
+        setting is not None
+        and isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and value > 0
+        and value >= reached - 1
+    ):
         return float(value), f"{setting.key} in {setting.source}" + (f":{setting.line}" if setting.line else "")
     for event in stage.events:
-        if event.kind == kind and isinstance(event.value, (int, float)) and event.value > 0 and event.value >= reached - 1:
+        if (
+            event.kind == kind
+            and isinstance(event.value, (int, float))
+            and event.value > 0
+            and event.value >= reached - 1
+        ):
             return float(event.value), event.where
     return None, ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from runvet.render.numbers import exact
 from runvet.render.words import place
@@ -15,10 +15,13 @@ _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _WHOLE = "the whole run"
 
 
-def render(reports: Sequence[Report]) -> str:
-    """One suite a run, valid against the schema of Jenkins: findings fail, what did not run is skipped with its reason."""
+def render(reports: Sequence[Report], names: Mapping[str, str] | None = None) -> str:
+    """One suite a run, valid against the schema of Jenkins: findings fail, what did not run is skipped with its reason.
+
+    `names` gives the names of rules by code, which a report does not hold of those that passed.
+    """
     lines = ['<?xml version="1.0" encoding="UTF-8"?>']
-    suites = [(report, list(_cases(report))) for report in reports]
+    suites = [(report, list(_cases(report, names or {}))) for report in reports]
     counts: Counter[str] = Counter()
     for _, cases in suites:
         counts.update(kind for kind, _ in cases)
@@ -57,7 +60,7 @@ def _properties(report: Report) -> Iterator[str]:
         yield f"      <property name={quoted(name)} value={quoted(value)}/>"
 
 
-def _cases(report: Report) -> Iterator[tuple[str, str]]:
+def _cases(report: Report, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """(kind, XML) of every case: findings first, then crashes, what was not checked, and what passed."""
     by_rule: dict[tuple[str, str, str | None], list[Finding]] = {}
     for finding in report.findings:
@@ -74,7 +77,6 @@ def _cases(report: Report) -> Iterator[tuple[str, str]]:
     if report.verdict == "not judged":
         inner = f"<skipped>{text(report.why_not_judged or 'not judged')}</skipped>"
         yield "skipped", _case(report, "verdict", "", None, inner)
-    names = {c.rule: c.name for group in (report.checks.not_checked, report.checks.not_applicable) for c in group}
     for rule in report.checks.passed:
         yield "passed", _case(report, rule, names.get(rule, ""), None, "")
 

@@ -14,7 +14,7 @@ MOST_STAGES = 20
 MOST_TEXT = 600  # characters of one text from the run
 SIGNS = {"critical": "🔴", "suspect": "🟠", "warning": "🟠", "sound": "🟢", "not judged": "⚪"}
 # Names and lines of a run may hold anything: characters with a meaning in Markdown or HTML stand for themselves.
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
+_SPECIAL = re.compile(r"[\\`*_{}\[\]#|~$]|^[+-]")
 _APART = "\u200b"  # keeps `@name`, `#12` and addresses from becoming mentions and links
 
 
@@ -29,7 +29,7 @@ def escape(text: str) -> str:
     text = "".join(c if c.isprintable() else " " if c in "\n\r\t" else "\ufffd" for c in text)
     text = re.sub(r"@(?=\w)|#(?=\d)|:(?=//)|\bwww(?=\.)|\b[A-Z]{2,}-(?=\d)", lambda m: m[0] + _APART, text)
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _SPECIAL.sub(r"\\\1", text)
+    return _SPECIAL.sub(lambda m: "\\" + m[0], text)
 
 
 def _report(report: Report) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from runvet.render.numbers import exact, plural, short
@@ -16,17 +17,18 @@ def render(reports: Sequence[Report], terminal: Terminal | None = None) -> str:
     t = terminal or Terminal()
     worst = sorted(reports, key=rank)
     arrow = "→" if t.unicode else "->"
-    rows = [[r.verdict, t.plain(r.path), *(t.plain(c) for c in _facts(r, arrow)), t.plain(_top(r))] for r in worst]
+    below = _shared([r.path for r in worst])
+    rows = [[r.verdict, t.plain(r.path[len(below) :]), *(t.plain(c) for c in _facts(r, arrow)), t.plain(_top(r))] for r in worst]
     head = ["verdict", "run", "steps", f"first {arrow} last", "worst finding"]
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(5)]
-    widths[1] = min(widths[1], max(20, t.width - sum((widths[0], widths[2], widths[3], 34)) - 4 * len(GAP)))
+    widths[1] = min(widths[1], max(24, t.width - sum((widths[0], widths[2], widths[3], 34)) - 4 * len(GAP)))
     lines = [t.paint(_line(head, widths, t.width), "bold")]
     for row in rows:
         line = _line(row, widths, t.width)
         lines.append(t.paint(line[: len(row[0])], row[0]) + line[len(row[0]) :])
     counts = [(v, sum(r.verdict == v for r in reports)) for v in VERDICTS]
     told = ", ".join(f"{n} {v}" for v, n in counts if n)
-    return t.fit("\n".join([*lines, "", f"{plural(len(reports), 'run')}: {told}"]) + "\n")
+    return t.fit("\n".join([*lines, "", f"{plural(len(reports), 'run')}{f' in {t.plain(below)}' if below else ''}: {told}"]) + "\n")
 
 
 def rank(report: Report) -> tuple[int, int, int]:
@@ -38,6 +40,12 @@ def rank(report: Report) -> tuple[int, int, int]:
 def lead(report: Report) -> StageSummary | None:
     """The stage that stands for a run: the worst, of those the longest."""
     return min(report.stages, key=lambda s: (VERDICTS.index(s.verdict), -float(s.steps.last or 0)), default=None)
+
+
+def _shared(paths: Sequence[str]) -> str:
+    """The folder, with its slash, that all paths have in common."""
+    common = os.path.commonprefix([p.replace("\\", "/") for p in paths])
+    return common[: common.rfind("/") + 1] if len(paths) > 1 else ""
 
 
 def _facts(report: Report, arrow: str) -> tuple[str, str]:

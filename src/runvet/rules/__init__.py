@@ -41,7 +41,7 @@ class Unsure:
     unlock: str = ""
 
 
-Outcome: TypeAlias = "None | Sick | Unsure | Iterable[Sick]"
+Outcome: TypeAlias = "Sick | Unsure | Iterable[Sick] | None"
 
 
 @dataclass(frozen=True, slots=True)

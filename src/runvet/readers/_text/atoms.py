@@ -89,4 +89,4 @@ def seconds(parts: list[str], masked: str) -> float:
         return math.nan
     if len(values) > 3:
         return math.nan
-    return total + sum(value * 60**power for power, value in enumerate(reversed(values)))
+    return total + math.fsum(value * 60.0**power for power, value in enumerate(reversed(values)))

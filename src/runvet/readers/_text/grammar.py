@@ -12,7 +12,7 @@ from runvet.readers._text.names import Name, name_of
 _TAG = re.compile(r"^\s{0,8}\[\s?(?P<t>[A-Za-z][^\[\]]{0,60})\]\s{0,3}(?!\s*$)")
 _SUMMARY = re.compile(r"^\s{0,8}\*\s{1,3}\S")
 _BEST = re.compile(r"(?i)(?<![a-z/])best(?![a-z@])")
-_LETTER = frozenset("s i n k t".split())  # noqa: SIM905
+_LETTER = frozenset("s i n k t".split())
 _KEEP_TAG = re.compile(r"(?i)debug|range|eval|val|test|best|final|summar|sampl|profil|monitor|diag")
 _AVERAGE = re.compile(
     r"(?i)\b(?:averaged? stats|average[ds]?|mean|summary|final|overall|total|results?|epoch summary)\b"

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-_MONTHS = {m: i for i, m in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}  # noqa: SIM905
+_MONTHS = {m: i for i, m in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
 _LEVELS = {"w": "warning", "e": "error", "f": "error", "i": "info", "d": "info", "warn": "warning", "warning": "warning", "error": "error",
            "critical": "error", "fatal": "error", "exception": "error", "err": "error"}  # fmt: skip
 

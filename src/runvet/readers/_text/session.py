@@ -11,6 +11,7 @@ from runvet.readers._text.grammar import Plan, Slot
 from runvet.readers._text.points import Points, Row
 from runvet.readers._text.position import Place, Tracker
 from runvet.readers._text.shapes import Shapes
+from runvet.run import Plain
 from runvet.sink import Sink
 
 _NAMES = 4_000  # names that are remembered
@@ -149,7 +150,7 @@ class Session:
         self.crashed, self.former, self.section = False, "", ""
         self._said = {k: v for k, v in self._said.items() if " " not in k}
 
-    def keep(self, items: list[tuple[str, config.Plain]], line: int) -> None:
+    def keep(self, items: list[tuple[str, Plain]], line: int) -> None:
         """Keep settings, up to a bound."""
         for key, value in items:
             if self._settings < config.SETTINGS:

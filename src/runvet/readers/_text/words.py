@@ -8,7 +8,7 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _SPLIT = re.compile(r"[\s_/\-.()\[\]:#*+]+")
 
 _EPOCH = frozenset(
-    "epoch ep epo epoca época époque epoche эпоха эпох 轮 轮次 周期 エポック 에폭 에포크 epoka dönem".split()  # noqa: SIM905
+    "epoch ep epo epoca época époque epoche эпоха эпох 轮 轮次 周期 エポック 에폭 에포크 epoka dönem".split()
 )
 _STEP = frozenset(
     [
@@ -84,9 +84,9 @@ _PLAIN = frozenset(
     ]
 )
 _GLOBAL = frozenset(
-    "global total num number env opt optimizer optim updates timesteps globalstep trainer agent".split()  # noqa: SIM905
+    "global total num number env opt optimizer optim updates timesteps globalstep trainer agent".split()
 )
-_COUNTS = frozenset("max total num n nb number of training train optimization the all planned".split())  # noqa: SIM905
+_COUNTS = frozenset("max total num n nb number of training train optimization the all planned".split())
 
 # What a metric is called; anything with one of these words may stand without a separator or a position of its own.
 _METRIC = re.compile(
@@ -130,9 +130,9 @@ IGNORED = frozenset(
     }
 )
 COUNTED = frozenset(
-    "test val valid validation eval train training testing validating progress batch batches predicting inference".split()  # noqa: SIM905
+    "test val valid validation eval train training testing validating progress batch batches predicting inference".split()
 )
-GENERIC = frozenset("min max mean std avg average median sum count var p50 p90 p95 p99 range norm".split())  # noqa: SIM905
+GENERIC = frozenset("min max mean std avg average median sum count var p50 p90 p95 p99 range norm".split())
 STOP = frozenset(
     [
         "with",

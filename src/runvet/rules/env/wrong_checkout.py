@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from runvet import examples
-from runvet.evidence.environments import ABSOLUTE, Directory, Environment, Environments, clean
+from runvet.evidence.environments import ABSOLUTE, Directory, Environment, Environments
 from runvet.evidence.events import Events
 from runvet.rules import Action, Measure, Sick, rule
 from runvet.run import Plain, Setting, Stage
@@ -40,14 +40,7 @@ def wrong_checkout(environments: Environments, events: Events) -> Sick | None:
     - Failure reports: equinor/ert#1844, pypa/pip#4261, pypa/setuptools#1005.
     """
     records = environments.records
-    told = [Directory(r.cwd, r.source) for r in records if r.cwd] + list(environments.directories)
-    told += [
-        Directory(clean(str(e.value)), e.where)
-        for e in events.of("import-path")
-        if isinstance(e.value, str) and ABSOLUTE.match(e.value) and not INSTALLED.search(e.value)
-    ]
-    ran = [d for d in told if PurePosixPath(d.path).suffix != ".py"]
-    roots = _roots(ran)
+    roots = _roots([Directory(r.cwd, r.source) for r in records if r.cwd] + list(environments.directories))
     commits = _distinct([(r.commit, r.source) for r in records if r.commit])
     imports = _moved(records)
     if len(roots) < 2 and len(commits) < 2 and not imports:
@@ -62,6 +55,9 @@ def wrong_checkout(environments: Environments, events: Events) -> Sick | None:
     for name, old, new, where in imports:
         parts.append(f"package {name} from {old} and {new}")
         evidence.append(Measure(f"{name} imported from", f"{old} -> {new}", None, where))
+    evidence += [
+        Measure("project file outside the first directory", d.path, None, d.where) for d in _outside(events, roots)
+    ]
     dirty = next((r for r in records if r.dirty), None)
     if dirty is not None:
         evidence.append(Measure("uncommitted changes", "yes", None, dirty.source))
@@ -99,6 +95,18 @@ def _roots(told: Sequence[Directory]) -> list[Directory]:
         ):
             out.append(one)
     return out
+
+
+def _outside(events: Events, roots: Sequence[Directory], most: int = 3) -> list[Directory]:
+    """Project files that tracebacks and warnings name outside the first directory, one a folder."""
+    out: dict[PurePosixPath, Directory] = {}
+    for event in events.of("import-path", "traceback") if roots else ():
+        path = str(event.value)
+        if ABSOLUTE.match(path) and not INSTALLED.search(path):
+            parents = PurePosixPath(path).parents
+            if PurePosixPath(roots[0].path) not in parents:
+                out.setdefault(parents[0], Directory(path, event.where))
+    return list(out.values())[:most]
 
 
 def _distinct(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -42,9 +42,9 @@ def non_finite_values(stage: Stage, loss: TrainLoss | None, grads: GradNorm | No
             continue
         bad = np.flatnonzero(~np.isfinite(series.value))
         good = np.flatnonzero(np.isfinite(series.value))
-        if not len(bad) or not len(good) or good[0] > bad[-1]:
-            if len(good) or series.name not in important or len(bad) < 2:
-                continue  # a metric that starts undefined, or was never defined
+        undefined_at_first = not len(bad) or not len(good) or good[0] > bad[-1]
+        if undefined_at_first and (len(good) or series.name not in important or len(bad) < 2):
+            continue
         first = int(bad[np.searchsorted(bad, good[0])]) if len(good) and good[0] < bad[-1] else int(bad[0])
         ended = bool(bad[-1] == len(series) - 1)
         scaler = series.role == "grad_norm" and not ended and len(bad) <= max(10, 0.01 * len(series))

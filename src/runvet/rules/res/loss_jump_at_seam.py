@@ -42,8 +42,9 @@ def loss_jump_at_seam(
     At each seam at which training goes on: the median of the first points after it against the median of the last
     points before the step that it goes on from, in standard errors of these medians (noise measured before the
     seam). A finding needs more than `errors` of them, more than `sigmas` times the noise of a point, and more than
-    `relative` of the level or, for losses that are not positive, of what had been gained; a drift on both
-    sides is taken off. Critical where the old level is not seen again in the rest of the run and more than `lost` of the gain is gone; otherwise a warning.
+    `relative` of the level or, for losses that are not positive, of what had been gained; a drift on both sides is
+    taken off. Critical where the old level is not seen again in the rest of the run and more than `lost` of the gain
+    is gone; otherwise a warning.
     ## Why it matters
     A resumed run continues at the level it had. A jump says that something was not restored: optimiser moments,
     the averaged weights, the loss scale, the learning rate, or not even the weights.

@@ -77,7 +77,7 @@ def stopped_early(
                 f"Find why it ended at {unit} {num(done)}, then resume to {num(planned)}"
                 " or end the schedule where the run ends",
                 f"{num(planned - done)} {unit}s",
-                "repair",
+                "measure",
             ),
         ),
     )

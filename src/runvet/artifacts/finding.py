@@ -1,0 +1,71 @@
+"""The files of a folder that may be artifacts. Listed by name within a bound; opened only when asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from runvet.artifacts import npz, pictures, tables
+from runvet.artifacts.model import Artifacts, Contents, Item, Listing
+
+FILES = 300_000  # files listed below one run
+READERS: Mapping[str, Callable[[Path], Contents]] = {
+    ".npz": npz.read_npz,
+    ".npy": npz.read_npy,
+    ".png": pictures.read_png,
+    ".json": tables.read_json,
+    ".jsonl": tables.read_jsonl,
+    ".csv": tables.read_csv,
+    **dict.fromkeys(pictures.PILLOW, pictures.read_with_pillow),
+}
+PEEKS = {".npz": npz.peek_npz, ".npy": npz.peek_npy}
+
+
+def below(root: Path) -> Artifacts:
+    """The artifacts below a folder (none for a single log file). Listed on first use."""
+    return Artifacts(lambda: _list(root))
+
+
+def item_of(path: Path, name: str) -> Item | None:
+    """The item of one file, or None where its suffix is none that is read."""
+    suffix = path.suffix.lower()
+    read = READERS.get(suffix)
+    if read is None:
+        return None
+    peek = PEEKS.get(suffix)
+    return Item(name, _size(path), partial(read, path), partial(peek, path) if peek else None)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _list(root: Path) -> Listing:
+    if not root.is_dir():
+        found = item_of(root, root.name) if root.suffix.lower() not in (".json", ".jsonl", ".csv") else None
+        return Listing((found,) if found else ())
+    items: list[Item] = []
+    note = ""
+    for relative in _walk(root):
+        if len(items) >= FILES:
+            note = f"only the first {FILES:,} files below {root.name} are looked at"
+            break
+        found = item_of(root / relative, relative)
+        if found is not None:
+            items.append(found)
+    return Listing(tuple(sorted(items, key=lambda i: i.name)), note)
+
+
+def _walk(root: Path) -> Iterator[str]:
+    from runvet.discover import SKIP_FOLDERS
+
+    for folder, folders, names in os.walk(root, followlinks=False):
+        folders[:] = sorted(f for f in folders if f not in SKIP_FOLDERS)
+        prefix = os.path.relpath(folder, root).replace(os.sep, "/")
+        for name in sorted(names):
+            yield name if prefix == "." else f"{prefix}/{name}"
