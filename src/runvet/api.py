@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
 import runvet
 from runvet import engine, verdict
+from runvet.artifacts.finding import below
 from runvet.config import Config, find
 from runvet.discover import discover
 from runvet.report import Curve, Finding, ReadProblem, Report, StageSummary, Unchecked
@@ -28,7 +30,8 @@ def read(path: str | PathLike[str], config: Config | None = None, *, points: int
     root = Path(path)
     if not root.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
-    return build(str(path), discover(root, points=points), config if config is not None else find(root))
+    run = build(str(path), discover(root, points=points), config if config is not None else find(root))
+    return replace(run, artifacts=below(root))
 
 
 def check(path: str | PathLike[str], config: Config | None = None) -> Report:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from runvet.readers import Reader, load, readers
 from runvet.run import Ignored, Log, Problem
@@ -80,15 +81,28 @@ def claim(source: Source) -> Reader | None:
     for reader in readers():
         try:
             score = reader.claims(source)
-        except Exception:  # a look at hostile bytes; another reader may know them
+        except Exception:  # noqa: S112  (a look at hostile bytes; another reader may know them)
             continue
         if score > sure:
             best, sure = reader, score
     return best
 
 
-def discover(root: Path, *, points: int | None = POINTS) -> Found:
-    """Read every log and configuration below a path. What can't be read is a problem, never an exception."""
+Look: TypeAlias = "Callable[[Path, str], tuple[Source, Reader | None]]"
+Read: TypeAlias = "Callable[[Source, Reader], list[Log]]"
+
+
+def look_at(path: Path, relative: str) -> tuple[Source, Reader | None]:
+    """A file and the reader that takes it. Raises OSError, and ImportError naming the extra for zstd."""
+    source = describe(path, relative)
+    return source, claim(source)
+
+
+def discover(root: Path, *, points: int | None = POINTS, look: Look = look_at, read: Read | None = None) -> Found:
+    """Read every log and configuration below a path. What can't be read is a problem, never an exception.
+
+    `look` and `read` may remember what they did before (see `follow.py`).
+    """
     found = Found()
     claimed: list[tuple[Source, Reader]] = []
     found.problems += [Problem(root.name, why) for why in load()[1]]
@@ -99,11 +113,10 @@ def discover(root: Path, *, points: int | None = POINTS) -> Found:
             found.ignored.append(Ignored(relative, kind))
             continue
         try:
-            source = describe(path, relative)
+            source, reader = look(path, relative)
         except (OSError, ImportError) as error:
             found.problems.append(Problem(relative, str(error)))
             continue
-        reader = claim(source)
         if reader is None:
             found.ignored.append(Ignored(relative, "empty" if not source.size else "no reader knows it"))
         else:
@@ -116,7 +129,7 @@ def discover(root: Path, *, points: int | None = POINTS) -> Found:
             continue
         found.readers[source.relative] = reader.name
         found.bytes += source.size
-        found.logs += read_one(source, reader, points=points)
+        found.logs += read(source, reader) if read is not None else read_one(source, reader, points=points)
     return found
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from runvet.artifacts.model import in_memory
 from runvet.roles import assign
 from runvet.run import Event, FloatArray, Log, Run, Setting, Stage
 from runvet.sink import Sink
@@ -58,7 +59,6 @@ def stage(
     steps: Values | None = None,
     epochs: Values | None = None,
     times: Values | None = None,
-    every: Mapping[str, int] | None = None,
     settings: Mapping[str, Any] | None = None,
     events: Iterable[Event] = (),
     console: bool = False,
@@ -104,10 +104,13 @@ def event(kind: str, text: str, *, line: int = 1, **more: Any) -> Event:
     return Event(kind, text, "train.log", line, **more)
 
 
-def run(*stages: Stage, settings: Mapping[str, Any] | None = None) -> Run:
-    """A run of stages; settings of the whole run come from `config.yaml`."""
+def run(*stages: Stage, settings: Mapping[str, Any] | None = None, files: Mapping[str, Any] | None = None) -> Run:
+    """A run of stages; settings of the whole run come from `config.yaml`.
+
+    `files` are artifacts by name: a mapping of arrays for an npz file or a picture, other values for JSON.
+    """
     told = tuple(Setting(k, v, "config.yaml") for k, v in (settings or {}).items())
-    return Run("example", tuple(stages), settings=told)
+    return Run("example", tuple(stages), settings=told, artifacts=in_memory(files) if files else None)
 
 
 def slug(text: str) -> str:

@@ -13,6 +13,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from runvet.artifacts.model import Artifacts
+
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 Direction: TypeAlias = Literal["down", "up"]
@@ -266,3 +268,4 @@ class Run:
     ignored: tuple[Ignored, ...] = ()
     settings: tuple[Setting, ...] = ()
     readers: Mapping[str, str] = field(default_factory=dict)  # file -> reader that took it
+    artifacts: Artifacts | None = field(default=None, compare=False, repr=False)  # samples, data, predictions

@@ -246,6 +246,11 @@ class Sink:
         if not any(p.why == why for p in self._problems) and len(self._problems) < 100:
             self._problems.append(Problem(self.source, mask(why)[0], line, offset, remedy))
 
+    @property
+    def told(self) -> int:
+        """How many problems are kept so far."""
+        return len(self._problems)
+
     def seam(self, line: int, why: str) -> None:
         """Say that a new process begins at this line."""
         self._seams.append(Seam(self.source, line, why))

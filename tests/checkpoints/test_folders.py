@@ -124,10 +124,9 @@ def test_index_that_points_outside(tmp_path):
         json.dumps({"weight_map": {"w": "../../../../etc/passwd"}})
     )
     put(tmp_path / "m" / "model.pt")
-    assert (
-        any(p.name == "missing-shards" for c in listed(tmp_path).values() for p in c.problems)
-        or len(listed(tmp_path)) == 1
-    )
+    (checkpoint,) = listed(tmp_path, deep=True).values()
+    assert [p.name for p in checkpoint.problems] == ["missing-shards"]
+    assert [p.path for p in checkpoint.parts] == ["m/model.pt"]
 
 
 def test_deepspeed(tmp_path):

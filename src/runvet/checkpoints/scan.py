@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from runvet.checkpoints.blocks import BLOCK, folded, raw_blocks, whole
+from runvet.checkpoints.blocks import SPAN, folded, raw_blocks, whole
 from runvet.checkpoints.content import Content, Found, Piece
 from runvet.checkpoints.dtypes import decoded, dtype
 from runvet.checkpoints.model import Values
@@ -136,7 +136,7 @@ def _mix(raw: npt.NDArray[Any]) -> int:
 @cache
 def _weights() -> npt.NDArray[np.uint64]:
     """Fixed odd weights, enough for the longest block."""
-    weights: npt.NDArray[np.uint64] = np.random.PCG64(20).random_raw((4 << 20) // 8) | np.uint64(1)
+    weights: npt.NDArray[np.uint64] = np.random.PCG64(20).random_raw(SPAN // 8) | np.uint64(1)
     return weights
 
 
@@ -209,6 +209,3 @@ def _columns(tallies: list[tuple[Found, Tally]]) -> Values:
         maximum=real([t.maximum for t in rows]),
         digest=tuple(t.digest(f"{f.tensor.dtype}{f.tensor.shape}") if t.scanned else "" for f, t in tallies),
     )
-
-
-assert BLOCK <= 4 << 20

@@ -16,18 +16,24 @@ from functools import cache, partial
 from importlib.metadata import entry_points
 from typing import Literal
 
+from runvet.readers._resume import Resumed
 from runvet.sink import Sink
 from runvet.source import Source
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """What reads one format. `kind`: `metrics` hold points and events, `settings` only configuration."""
+    """What reads one format. `kind`: `metrics` hold points and events, `settings` only configuration.
+
+    `resume` (optional) begins a reading that can go on as the file grows (see `_resume.py`), or says None where it
+    can't for this file; it must tell what `read` tells.
+    """
 
     name: str
     claims: Callable[[Source], float]
     read: Callable[[Source, Sink], None]
     kind: Literal["metrics", "settings"] = "metrics"
+    resume: Callable[[Source, Sink], Resumed | None] | None = None
 
 
 @cache

@@ -61,11 +61,11 @@ def words(buffer: bytes) -> npt.NDArray[np.uint32]:
     return words
 
 
-def frames(stream: IO[bytes], sink: Sink) -> Iterator[Frames]:
-    """All whole records, about `BLOCK` bytes at a time. A record cut off at the end of the file is not spoken of:
+def frames(stream: IO[bytes], sink: Sink, *, first: int = 1, offset: int = 0) -> Iterator[Frames]:
+    """All whole records, about `BLOCK` bytes at a time; the stream begins with record `first` at byte `offset`. A record cut off at the end of the file is not spoken of:
     that is how a growing file looks. Damaged lengths and oversized records are named in `sink`.
     """
-    rest, first, offset, wanted = b"", 1, 0, BLOCK
+    rest, wanted = b"", BLOCK
     while True:
         try:
             fresh = stream.read(max(wanted - len(rest), BLOCK))

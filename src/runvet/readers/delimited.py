@@ -22,6 +22,7 @@ from runvet.readers._cells import column, is_number, plain_block
 from runvet.readers._layout import Layout, is_header, looks_logged, sniff, split
 from runvet.readers._lines import head_lines, utf8_blocks
 from runvet.readers._modes import mode_columns
+from runvet.readers._resume import Lines
 from runvet.readers._tables import Block, Rows, Writer
 from runvet.run import FloatArray
 from runvet.sink import Sink
@@ -70,7 +71,18 @@ def read_as(source: Source, sink: Sink, rename: Callable[[str], str] | None) -> 
         sink.problem("no regular table of numbers in this file")
         return
     _comments(layout, sink)
-    _Table(source, sink, layout, rename).read()
+    table = _Table(source, sink, layout, rename)
+    for data in utf8_blocks(source, sink):
+        table.block(data)
+
+
+def resume(source: Source, sink: Sink) -> Lines | None:
+    """A reading that goes on as the table grows; None for texts whose lines are not UTF-8 or Latin-1."""
+    layout = sniff(head_lines(source), _stem(source)) if Lines.can(source) else None
+    if layout is None:
+        return None
+    _comments(layout, sink)
+    return _Table(source, sink, layout, None)
 
 
 def _comments(layout: Layout, sink: Sink) -> None:
@@ -91,11 +103,12 @@ def _stem(source: Source) -> str:
     return stem.rsplit("-tag-", 1)[-1]
 
 
-class _Table:
+class _Table(Lines):
     """The state of reading one file: current columns, line number, what was odd."""
 
     def __init__(self, source: Source, sink: Sink, layout: Layout, rename: Callable[[str], str] | None) -> None:
-        self.source, self.sink, self.delimiter = source, sink, layout.delimiter
+        super().__init__(source, sink)
+        self.delimiter = layout.delimiter
         self.skip, self.line, self.rename = layout.skip, 0, rename
         self.writer = Writer(sink)
         self.tail = b""
@@ -110,18 +123,17 @@ class _Table:
         own = (lambda n: stem if n.lower() == "value" else n) if alone else str
         self.writer.set_header(self.rename or own, copies)
 
-    def read(self) -> None:
-        for data in utf8_blocks(self.source, self.sink):
-            while self.skip and data:
-                end = data.find(b"\n") + 1 or len(data)
-                data, self.skip, self.line = data[end:], self.skip - 1, self.line + 1
-            if not data:
-                continue
-            if not data.endswith(b"\n"):
-                data = self.without_cut_row(data)
-            self.block(data)
-            self.tail = data[-8_192:]
-            self.line += data.count(b"\n")
+    def block(self, data: bytes) -> None:
+        while self.skip and data:
+            end = data.find(b"\n") + 1 or len(data)
+            data, self.skip, self.line = data[end:], self.skip - 1, self.line + 1
+        if not data:
+            return
+        if not data.endswith(b"\n"):
+            data = self.without_cut_row(data)
+        self.numbers(data)
+        self.tail = (self.tail + data)[-8_192:] if len(data) < 8_192 else data[-8_192:]
+        self.line += data.count(b"\n")
 
     def without_cut_row(self, data: bytes) -> bytes:
         """The lines without a last one that was still being written when the file was read."""
@@ -138,7 +150,7 @@ class _Table:
         self.sink.problem("the last row is only half written; it is left out", line=at)
         return data[:start]
 
-    def block(self, data: bytes) -> None:
+    def numbers(self, data: bytes) -> None:
         values = plain_block(data, self.delimiter.encode(), len(self.names))
         if values is None:
             self.rows(data)
@@ -241,4 +253,4 @@ def _is_copy(name: str, names: tuple[str, ...]) -> bool:
     return base in names if base != name else True
 
 
-reader = Reader("delimited", claims, read)
+reader = Reader("delimited", claims, read, resume=resume)

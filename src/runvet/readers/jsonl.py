@@ -11,6 +11,7 @@ from runvet.readers import Reader
 from runvet.readers._axes import axis_of, is_metric_name
 from runvet.readers._json import RowBuffer, loads, scalar
 from runvet.readers._lines import head_lines, utf8_blocks
+from runvet.readers._resume import Lines
 from runvet.readers._tables import Writer
 from runvet.sink import Sink
 from runvet.source import Source
@@ -55,24 +56,43 @@ def _row(line: str) -> dict[str, Any] | None:
 
 def read(source: Source, sink: Sink) -> None:
     """Stream the lines into the sink; a line that is no JSON is named once and passed over."""
-    rows, line = RowBuffer(Writer(sink), sink), 0
+    log = _Log(source, sink)
     for data in utf8_blocks(source, sink):
+        log.block(data)
+    log.end()
+
+
+def resume(source: Source, sink: Sink) -> Lines | None:
+    """A reading that goes on as the file grows; None for texts whose lines are not UTF-8 or Latin-1."""
+    return _Log(source, sink) if Lines.can(source) else None
+
+
+class _Log(Lines):
+    """The state of reading one file."""
+
+    def __init__(self, source: Source, sink: Sink) -> None:
+        super().__init__(source, sink)
+        self.rows, self.line = RowBuffer(Writer(sink), sink), 0
+
+    def block(self, data: bytes) -> None:
         whole = data.endswith(b"\n")
         lines = data.split(b"\n")
         if whole:
             lines.pop()
-        for number, text in enumerate(lines, line + 1):
+        for number, text in enumerate(lines, self.line + 1):
             if not text or text.isspace():
                 continue
             try:
                 row = orjson.loads(text)
             except ValueError:
-                _odd(text, number, rows, sink, last=not whole and number == line + len(lines))
+                _odd(text, number, self.rows, self.sink, last=not whole and number == self.line + len(lines))
                 continue
             if type(row) is dict:
-                rows.add(row, number)
-        line += len(lines)
-    rows.flush()
+                self.rows.add(row, number)
+        self.line += len(lines)
+
+    def end(self) -> None:
+        self.rows.flush()
 
 
 def _odd(text: bytes, number: int, rows: RowBuffer, sink: Sink, *, last: bool) -> None:
@@ -101,4 +121,4 @@ def _odd(text: bytes, number: int, rows: RowBuffer, sink: Sink, *, last: bool) -
             at += 1
 
 
-reader = Reader("jsonl", claims, read)
+reader = Reader("jsonl", claims, read, resume=resume)

@@ -12,6 +12,7 @@ step >= N.
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 from collections import defaultdict
@@ -57,7 +58,45 @@ def read(source: Source, sink: Sink) -> None:
     decoder.finish()
 
 
-reader = Reader("tensorboard", claims, read)
+class Purged(ValueError):
+    """A restart in the new part takes back points of the old one: the file must be read from its start."""
+
+
+class _Growing:
+    """An event file that is read as it grows."""
+
+    def __init__(self, source: Source, sink: Sink) -> None:
+        self.sink, self.known = sink, source.size
+        self.decoder = _Decoder(sink, _purges(source))
+        self.first, self.offset, self.damaged = 1, 0, False
+
+    def feed(self, data: bytes) -> int:
+        """Read the whole records; gives their bytes. Raises Purged."""
+        if any(self.offset + m.start() >= self.known for m in _START.finditer(data)):
+            raise Purged("a restart purges earlier points")
+        before, used = self.sink.told, 0
+        for block in frames(io.BytesIO(data), self.sink, first=self.first, offset=self.offset):
+            used = block.offset - self.offset + int(block.at[-1] + block.length[-1]) + HEAD + TAIL
+            self.first = block.first + len(block.at)
+            lengths = self.sink.told
+            self.decoder.block(block)
+            before += self.sink.told - lengths  # a damaged payload is skipped, reading goes on behind it
+        self.damaged = self.damaged or self.sink.told > before
+        used = len(data) if self.damaged else used
+        self.offset += used
+        return used
+
+    def finish(self, rest: bytes) -> None:  # noqa: ARG002  (half a record is how a growing file ends)
+        """Say what was only counted."""
+        self.decoder.finish()
+
+
+def resume(source: Source, sink: Sink) -> _Growing | None:
+    """A reading that goes on as the file grows."""
+    return _Growing(source, sink) if is_frame(source.head) and not source.packed else None
+
+
+reader = Reader("tensorboard", claims, read, resume=resume)
 
 
 def _purges(source: Source) -> list[tuple[int, int]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from runvet.readers import Reader
-from runvet.readers._text.lines import states
+from runvet.readers._resume import Lines
+from runvet.readers._text.lines import states, states_of
 from runvet.readers._text.log import TextLog
 from runvet.sink import Sink
 from runvet.source import Source, decode
@@ -124,4 +125,30 @@ def read(source: Source, sink: Sink) -> None:
     log.finish()
 
 
-reader = Reader("text", claims, read)
+class _Growing(Lines):
+    """A text log that is read as it grows."""
+
+    def __init__(self, source: Source, sink: Sink) -> None:
+        super().__init__(source, sink)
+        self.log, self.line = TextLog(sink, source.modified), 1
+
+    def block(self, data: bytes) -> None:
+        pieces = data.decode("utf-8", "replace").split("\n")
+        rest = pieces.pop()
+        for piece in pieces:
+            for state in states_of(piece, self.line):
+                self.log.feed(state)
+            self.line += 1
+        for state in states_of(rest, self.line, complete=False):
+            self.log.feed(state)
+
+    def end(self) -> None:
+        self.log.finish()
+
+
+def resume(source: Source, sink: Sink) -> Lines | None:
+    """A reading that goes on as the file grows; None for texts whose lines are not UTF-8 or Latin-1."""
+    return _Growing(source, sink) if Lines.can(source) else None
+
+
+reader = Reader("text", claims, read, resume=resume)

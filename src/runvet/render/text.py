@@ -142,7 +142,8 @@ def _guilty(finding: Finding, stage: StageSummary | None, t: Terminal) -> Iterat
     spark = t.spark(stage.sparkline, width)
     marks = t.marks((window.start - first) / (last - first), (window.end - first) / (last - first), len(spark))
     yield " " * INDENT + spark
-    yield " " * INDENT + marks + f" {window.axis} {short(window.start)} to {short(window.end)}"
+    label = f" {window.axis} {short(window.start)} to {short(window.end)}"
+    yield " " * INDENT + marks + (label if INDENT + len(marks) + len(label) <= t.width else "")
 
 
 def _details(finding: Finding) -> Iterator[str]:

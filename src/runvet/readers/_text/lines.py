@@ -44,18 +44,19 @@ def states(source: Source, sink: Sink) -> Iterator[State]:
         pieces = (rest + decoder.decode(block)).split("\n")
         rest = pieces.pop()
         for piece in pieces:
-            yield from _split(piece, number, True)
+            yield from states_of(piece, number, True)
             number += 1
         if len(rest) > _PENDING:
             end = max(rest.rfind("\r"), rest.rfind("\x08"))
             head, rest = (rest[:end], rest[end:]) if end > 0 else (rest, "")
-            yield from _split(head, number, True)
+            yield from states_of(head, number, True)
     rest += decoder.decode(b"", True)
     if rest:
-        yield from _split(rest, number, False)
+        yield from states_of(rest, number, False)
 
 
-def _split(piece: str, number: int, complete: bool) -> Iterator[State]:
+def states_of(piece: str, number: int, complete: bool = True) -> Iterator[State]:
+    """The non-blank states of one physical line."""
     if "\r" not in piece and "\x08" not in piece:
         if piece and not piece.isspace():
             yield State(number, clean(piece), complete)

@@ -18,7 +18,7 @@ from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import num, place
 from runvet.run import Series, Stage
 
-LARGEST = 64  # of the whole numbers in a ratio that processes explain
+SMALL = 16  # the largest denominator of a ratio that is told
 CLOSE = 0.02  # lengths of an epoch are rounded, and the last batch may be dropped
 
 
@@ -155,7 +155,7 @@ def _report(old: Span, new: Span, worlds: tuple[float, float, str] | None, fits:
         Measure("steps per epoch before", old.steps, "steps", old.where),
         Measure("steps per epoch after", new.steps, "steps", new.where),
     ]
-    ratio = Fraction(old.steps / new.steps).limit_denominator(LARGEST)
+    ratio = Fraction(old.steps / new.steps).limit_denominator(SMALL)
     if worlds is not None:
         evidence.append(
             Measure("world size before and after", f"{num(worlds[0])} -> {num(worlds[1])}", None, worlds[2])
@@ -166,10 +166,9 @@ def _report(old: Span, new: Span, worlds: tuple[float, float, str] | None, fits:
             f" ({num(old.steps)} × {num(worlds[0])} = {num(old.steps * worlds[0])},"
             f" {num(new.steps)} × {num(worlds[1])} = {num(new.steps * worlds[1])} batches an epoch)"
         )
-    elif max(ratio.numerator, ratio.denominator) <= LARGEST and worlds is None:
-        message += (
-            f": {ratio.numerator}/{ratio.denominator}, as if {ratio.denominator} processes became {ratio.numerator}"
-        )
+    elif worlds is None:
+        share = f"{ratio.numerator}/{ratio.denominator}" if ratio.denominator > 1 else f"{ratio.numerator} times"
+        message += f": a step takes {share} as many samples as before, if the data are the same"
     elif worlds is not None:
         message += f", which the world size ({num(worlds[0])} -> {num(worlds[1])}) does not explain"
     again = (

@@ -1,0 +1,62 @@
+"""Class labels and prompts of samples from the JSON files beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from runvet.artifacts.grouping import Entry
+from runvet.artifacts.model import Artifacts, Item, UnreadableError
+
+KEYS = ("label", "class", "class_name", "category", "structure_name", "prompt", "caption", "text", "type", "name", "title")
+TABLES = ("captions.json", "labels.json", "prompts.json", "classes.json", "metadata.json")
+SIDECARS = ("data.json", "meta.json", "metadata.json", "info.json", "label.json", "prompt.json")
+MOST = 1_000  # side-cars that are opened for one group
+
+
+def labelled(artifacts: Artifacts, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """The entries with the labels that side-cars give; those of the file names where there are none.
+
+    Looks for `NAME.json` beside `NAME.npz`, for `data.json` or `meta.json` in the same folder, and for a table such
+    as `captions.json` in the same folder or the one above.
+    """
+    known = artifacts.memo("json files", lambda: {i.name: i for i in artifacts.items if i.suffix == ".json"})
+    if not known:
+        return tuple(entries)
+    opened = 0
+    out = []
+    for entry in entries:
+        item = _sidecar(entry, known) if opened < MOST else None
+        told = _label(artifacts, item, entry) if item is not None else ""
+        opened += item is not None
+        out.append(replace(entry, label=told) if told else entry)
+    return tuple(out)
+
+
+def _sidecar(entry: Entry, known: Mapping[str, Item]) -> Item | None:
+    folder, _, file = entry.item.name.rpartition("/")
+    above = folder.rpartition("/")[0]
+    candidates = [f"{folder}/{file.rpartition('.')[0]}.json", *(f"{folder}/{n}" for n in SIDECARS)]
+    candidates += [f"{place}/{n}" for place in (folder, above) for n in TABLES]
+    return next((known[c.lstrip("/")] for c in candidates if c.lstrip("/") in known), None)
+
+
+def _label(artifacts: Artifacts, item: Item, entry: Entry) -> str:
+    try:
+        plain = artifacts.read(item).plain
+    except UnreadableError:
+        return ""
+    if not isinstance(plain, dict):
+        return ""
+    stem = entry.item.parts[-1].rpartition(".")[0]
+    for key in (stem, entry.item.parts[-1], entry.item.name):
+        if key in plain:
+            return _text(plain[key])
+    return next((t for k in KEYS if (t := _text(plain.get(k)))), "")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return next((t for k in KEYS if (t := _text(value.get(k)))), "")
+    return " ".join(str(value).lower().replace("_", " ").split())[:80] if isinstance(value, (str, int)) and not isinstance(value, bool) else ""

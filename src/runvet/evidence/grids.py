@@ -1,0 +1,154 @@
+"""Voxel grids that the model made, beside the grids it learnt from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from runvet.artifacts.grids import Grid, Parts, counts, grids_of, parts
+from runvet.artifacts.grouping import Entry, Group
+from runvet.artifacts.labels import labelled
+from runvet.artifacts.model import Artifacts, UnreadableError, evenly
+from runvet.evidence import Missing, provides
+from runvet.evidence.artifact_groups import ARRAYS, StageGroups
+from runvet.run import FloatArray, Plain, Stage
+
+SAMPLES = 64  # samples of the last step that are read
+DATA = 256  # items of the data that are read, evenly over all of them
+MOST_COMMON = 0.4  # a value that fills this share of the data's cells is their background where no setting names it
+AIR = ("air_block_id", "air_id", "air_token", "air", "empty_id", "background_id", "background", "pad_id", "empty_block_ids")
+
+
+@dataclass(frozen=True)
+class Solid:
+    """One grid with its background taken away. `values` counts the cells of each value, the background's included."""
+
+    name: str
+    label: str
+    grid: Grid
+    background: frozenset[int]
+
+    @cached_property
+    def values(self) -> dict[int, int]:
+        """Cells of each value."""
+        return counts(self.grid)
+
+    @cached_property
+    def filled(self) -> int:
+        """Cells that are not background."""
+        return sum(n for v, n in self.values.items() if v not in self.background)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """Face-connected parts of the filled cells."""
+        return parts(~np.isin(self.grid, list(self.background)))
+
+
+@dataclass(frozen=True)
+class GridSamples:
+    """Grids of the last step that has some, and the data's. `why_background` says what told the empty cells.
+
+    `seen` is every value that the data hold; `end` is the end of the samples' numeric range (255 for uint8) or None
+    for types that no model saturates. `read` says how many of how many files were read.
+    """
+
+    samples: tuple[Solid, ...]
+    data: tuple[Solid, ...]
+    where: str
+    step: float | None
+    axis: str
+    background: frozenset[int]
+    why_background: str
+    seen: frozenset[int]
+    ends: tuple[int, ...]
+    read: str
+
+    @property
+    def when(self) -> str:
+        """`step 1,300`, or `the samples` without a step."""
+        return f"{self.axis} {self.step:,.0f}" if self.step is not None else "the last samples"
+
+    @property
+    def since(self) -> float | None:
+        """The step for findings, None where epochs are counted."""
+        return self.step if self.axis == "step" else None
+
+
+@provides
+def grid_samples(found: StageGroups, stage: Stage) -> GridSamples | Missing:
+    made = [g for g in found.samples if g.entries[0].item.suffix in ARRAYS]
+    real = [g for g in found.data if g.entries[0].item.suffix in ARRAYS]
+    samples = next((s for s in (_read(found.artifacts, labelled(found.artifacts, g.last), SAMPLES) for g in made) if s), [])
+    if not samples:
+        return Missing("no grids among the samples", "", applicable=False)
+    group = next(g for g in made if any(e.item.name == samples[0][0].item.name for e in g.last))
+    data = max((_read(found.artifacts, labelled(found.artifacts, g.entries), DATA) for g in real), key=len, default=[])
+    if not data:
+        return Missing("no grids of the data beside the samples", "keep the data set below the run, or some of it in data/")
+    background, why = _background(stage, [g for _, g in data], [g for _, g in samples])
+    return _made(group, samples, data, background, why)
+
+
+def _made(group: Group, samples: list[tuple[Entry, Grid]], data: list[tuple[Entry, Grid]], background: frozenset[int], why: str) -> GridSamples:
+    solid = [[Solid(e.item.name, e.label, g, background) for e, g in part] for part in (samples, data)]
+    last = group.last[0]
+    kind = np.iinfo(np.uint8)
+    values = frozenset(v for s in solid[1] for v in s.values)
+    ends = tuple(e for e in (int(kind.max), 127, -128, 65_535, 32_767) if e not in values)
+    files = len({e.item.name for e, _ in data})
+    return GridSamples(tuple(solid[0]), tuple(solid[1]), group.name, last.step, last.axis, background, why, values, ends,
+                       f"{len(samples)} samples, {len(data)} grids of {files} data files")  # fmt: skip
+
+
+def _read(artifacts: Artifacts, entries: Sequence[Entry], most: int) -> list[tuple[Entry, Grid]]:
+    out: list[tuple[Entry, Grid]] = []
+    for entry in evenly(entries, most):
+        try:
+            out += [(entry, g) for g in grids_of(artifacts.read(entry.item).arrays)]
+        except UnreadableError:
+            continue
+        if not out:
+            break  # files without a grid are not searched one after the other
+        if len(out) >= most:
+            break
+    return out[:most]
+
+
+def _background(stage: Stage, data: Sequence[Grid], samples: Sequence[Grid]) -> tuple[frozenset[int], str]:
+    """The values of empty cells: as the configuration says, else the value that fills most of the data's cells."""
+    told: set[int] = set()
+    sources = []
+    for name in AIR:
+        for setting in stage.settings:
+            key = setting.key.lower().replace("-", "_")
+            if (key.rsplit(".", 1)[-1] == name or key.partition("[")[0].rsplit(".", 1)[-1] == name) and (values := _ints(setting.value)):
+                told |= values
+                sources.append(f"{setting.key} in {setting.source}")
+    common, share = _commonest(data)
+    if told and (common in told or share < MOST_COMMON):
+        return frozenset(told), sources[0]
+    if share >= MOST_COMMON:
+        return frozenset([common]), f"{common} fills {100 * share:.0f} % of the data's cells"
+    return frozenset([0]), "0 by convention"
+
+
+def _commonest(grids: Sequence[Grid]) -> tuple[int, float]:
+    total: Counter[int] = Counter()
+    for grid in grids:
+        total.update(counts(grid))
+    value, number = total.most_common(1)[0]
+    return value, number / max(1, sum(total.values()))
+
+
+def _ints(value: Plain) -> set[int]:
+    listed: Iterable[Plain] = value if isinstance(value, list) else [value]
+    return {int(v) for v in listed if isinstance(v, (int, float)) and not isinstance(v, bool) and float(v).is_integer()}
+
+
+def filled(grids: Iterable[Solid]) -> FloatArray:
+    """Filled cells of each grid, shape (n,)."""
+    return np.array([g.filled for g in grids], np.float64)
