@@ -18,8 +18,9 @@ $(VENV)/dev: $(VENV)/core
 demo: $(VENV)/core  ## judge a run that diverged, then the healthy one beside it
 	@$(BIN)/runvet check examples/runs/healthy; true
 	@echo
-	@$(BIN)/runvet check examples/runs/diverging; test $$? -eq 1
+	@$(BIN)/runvet check examples/runs/diverging --also html=demo-report.html; test $$? -eq 1
 	@echo; echo "Next: $(BIN)/runvet check PATH/OF/YOUR/RUN   and   $(BIN)/runvet explain rising-loss"
+	@echo "Look: $(CURDIR)/demo-report.html (opens in any browser)"
 
 test: $(VENV)/dev  ## everything that must hold: format, lint, types, docs in step, tests
 	$(BIN)/ruff format --check .

@@ -6,12 +6,14 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
-from runvet.report import Curve, Number
+from runvet.report import Curve, Number, Trend
 from runvet.run import FloatArray, IntArray, Run, Series
 
 BUDGET = 36_000  # points of a whole report: about 600 kB as JSON
 MOST = 2_000  # points of one curve: more than a wide screen has pixels
 LEAST = 64  # points below which a curve says too little to be drawn
+PARTS = 120  # medians of a noisy curve
+ROUGH = 12  # a curve that travels so many times its range is noisy, and its medians are drawn as well
 DIGITS = 7  # significant digits of a drawn value; a curve that moves less keeps all it has
 FIRST_ROLES = ("train_loss", "val_loss", "loss", "lr", "grad_norm")
 
@@ -55,7 +57,29 @@ def curve(stage: str, series: Series, most: int = MOST) -> Curve:
         starts=tuple(starts),
         total=series.total,
         thinned=series.stride,
+        trend=trend(series),
     )
+
+
+def trend(series: Series) -> Trend | None:
+    """Medians over neighbouring points of every segment; None for a short or smooth curve."""
+    whole = series.finite()
+    span = whole.maximum - whole.minimum if len(whole) else 0.0
+    if len(whole) < 4 * PARTS or not np.isfinite(span) or float(np.abs(np.diff(whole.value)).sum()) <= ROUGH * span:
+        return None
+    length = len(whole) // PARTS
+    x: list[float] = []
+    y: list[float] = []
+    starts: list[int] = []
+    for part in whole.segments():
+        count = max(1, len(part) // length)
+        if len(part) < length // 2 or len(x) + count > 4 * PARTS:  # too short a piece, or seams without number
+            continue
+        starts.append(len(x))
+        order = np.argsort(part.x(), kind="stable")
+        x.extend(float(np.median(p)) for p in np.array_split(part.x()[order], count))
+        y.extend(float(np.median(p)) for p in np.array_split(part.value[order], count))
+    return Trend(tuple(_rounded(np.array(x), 10)), tuple(_rounded(np.array(y), DIGITS)), tuple(starts), length)
 
 
 def thin(x: FloatArray, y: FloatArray, segment: IntArray, most: int) -> tuple[IntArray, list[int]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from functools import lru_cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -41,8 +40,8 @@ def value(kind: Any, data: Any, at: str) -> Any:
     if is_dataclass(kind):
         if not isinstance(data, Mapping):
             raise ValueError(f"{at} must be an object, not {_named(data)}")
-        return record(kind, data, at)  # type: ignore[type-var, arg-type]  # is_dataclass also allows instances
-    wanted = {float: (int, float), dict: Mapping}.get(origin or kind, origin or kind)
+        return record(kind, data, at)  # type: ignore[arg-type]  # is_dataclass also allows instances
+    wanted: Any = {float: (int, float), dict: Mapping}.get(origin or kind, origin or kind)
     if not isinstance(data, wanted) or (isinstance(data, bool) and kind is not bool):
         raise ValueError(f"{at} must be {getattr(kind, '__name__', kind)}, not {_named(data)}")
     return data
@@ -68,18 +67,23 @@ def _union(kinds: Sequence[Any], data: Any, at: str) -> Any:
     if data is None and type(None) in kinds:
         return None
     plain = [k for k in kinds if k is not type(None)]
-    for kind in plain[:-1]:
-        try:
-            return value(kind, data, at)
-        except ValueError:
-            continue
-    return value(plain[-1], data, at)
+    fits = next((k for k in plain[:-1] if _fits(k, data)), plain[-1])
+    return value(fits, data, at)
+
+
+def _fits(kind: Any, data: Any) -> bool:
+    """Whether a plain value is of a plain type: unions here are of numbers, words and at most one object."""
+    return isinstance(kind, type) and isinstance(data, kind) and not isinstance(data, bool)
 
 
 def _named(data: Any) -> str:
     return "null" if data is None else type(data).__name__
 
 
-@lru_cache(maxsize=64)
 def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+    if kind not in _KNOWN:
+        _KNOWN[kind] = get_type_hints(kind)
+    return _KNOWN[kind]
+
+
+_KNOWN: dict[type, dict[str, Any]] = {}  # resolving annotations is slow, and curves have many

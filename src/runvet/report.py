@@ -178,6 +178,16 @@ class ReadProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class Trend:
+    """Medians of a noisy curve over parts of `points` points each; `starts` as in `Curve`."""
+
+    x: tuple[Number, ...]
+    y: tuple[Number, ...]
+    starts: tuple[int, ...] = (0,)
+    points: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Curve:
     """One metric as it is drawn: fewer points than were logged, with every extreme kept (see `curves.py`).
 
@@ -195,6 +205,7 @@ class Curve:
     starts: tuple[int, ...] = (0,)
     total: int = 0
     thinned: int = 1
+    trend: Trend | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +261,7 @@ def to_dict(report: Report) -> dict[str, Any]:
         }
     )
     if report.curves:
-        plain["curves"] = [{**asdict(c), "x": _numbers(c.x), "y": _numbers(c.y)} for c in report.curves]
+        plain["curves"] = [_plain(asdict(c)) for c in report.curves]
     return plain
 
 
@@ -319,10 +330,6 @@ def _told(value: Number | str | None) -> Number | str | None:
     if not isinstance(value, float) or math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-
-
-def _numbers(values: tuple[Number | None, ...]) -> list[Any]:
-    return [number(v) for v in values]
 
 
 def _plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runvet.cli.also import FORMATS, Also, AlsoType, needs_curves, without_curves, write
 from runvet.cli.common import fail
 from runvet.cli.drawing import FEW, deliver, draw, summarise_step
 
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
     from runvet.report import Report
     from runvet.run import Run
 
-FORMATS = ("text", "concise", "json", "markdown", "sarif", "junit", "github")
+CURVES = 36_000  # points of curves in all the reports of one document
 
 
 @click.command("check")
 @click.argument("paths", nargs=-1, metavar="PATH...")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to draw the report.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to this file instead of standard output.")
+@click.option("--also", type=AlsoType(), multiple=True, metavar="FORMAT=FILE", help="Write this document too, such as html=report.html; may be repeated.")
+@click.option("--curves", "keep", is_flag=True, help="Keep the curves in JSON, so that `runvet report` can draw them.")
 @click.option("--select", multiple=True, metavar="RULES", help="Only these rules: codes, names or families, comma-separated.")
 @click.option("--ignore", multiple=True, metavar="RULES", help="Leave these rules out.")
 @click.option("--fail-on", type=click.Choice(["critical", "warning", "never"]), default="warning", show_default=True, help="Lowest finding that gives exit status 1.")
@@ -35,7 +38,7 @@ FORMATS = ("text", "concise", "json", "markdown", "sarif", "junit", "github")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes that judge many runs at once (default: one for each CPU).")
 @click.option("-v", "--verbose", is_flag=True, help="Also list which reader took which file, what was ignored and why, and what passed.")
 def command(
-    paths: tuple[str, ...], form: str, output: Path | None, select: tuple[str, ...], ignore: tuple[str, ...],
+    paths: tuple[str, ...], form: str, output: Path | None, also: tuple[Also, ...], keep: bool, select: tuple[str, ...], ignore: tuple[str, ...],
     fail_on: str, require: tuple[str, ...], config_file: Path | None, jobs: int | None, verbose: bool,
 ) -> None:  # fmt: skip
     """Judge the runs at PATH (default: here). A folder is one run with its stages; `-` reads a log from standard input."""
@@ -45,30 +48,34 @@ def command(
     try:
         targets = [Path("-")] if paths == ("-",) else expand(paths or (".",))
         _known((*select, *require))
+        points = max(2_000, CURVES // len(targets)) if needs_curves(form, also, keep=keep) else 0
         several = len(targets) > FEW and jobs != 1
         if several:
-            reports, runs = _check_many(targets, partial(_config, file=config_file, select=select, ignore=ignore), jobs), None
+            reports, runs = _check_many(targets, partial(configured, file=config_file, select=select, ignore=ignore), jobs, points), None
         else:
-            results = [_check(path, _config(path, config_file, select, ignore)) for path in targets]
+            results = [_check(path, configured(path, config_file, select, ignore), points) for path in targets]
             reports, runs = [report for report, _ in results], [run for _, run in results]
+        written = write(also, reports, runs or (), keep=keep, verbose=verbose)
     except (OSError, ConfigError) as error:
         fail(str(error))
-    deliver(draw(form, reports, runs or (), verbose=verbose, terminal=output is None), output)
+    text = draw(form, without_curves(reports, form, keep=keep), runs or (), verbose=verbose, terminal=output is None)
+    deliver(text + "".join(f"{line}\n" for line in written) if form == "text" else text, output)
     if form == "github":
         summarise_step(reports)
-    sys.exit(max(_status(report, fail_on, require) for report in reports))
+    sys.exit(max(status(report, fail_on, require) for report in reports))
 
 
-def _check_many(paths: Sequence[Path], configure: Callable[[Path], Config], jobs: int | None) -> list[Report]:
+def _check_many(paths: Sequence[Path], configure: Callable[[Path], Config], jobs: int | None, points: int) -> list[Report]:
     """Judge many paths by several processes, with a line that counts them on a terminal."""
     from runvet.cli.progress import counting
     from runvet.many import check_many
 
     with counting("judged") as tell:
-        return check_many(paths, configure, jobs=jobs, done=tell)
+        return check_many(paths, configure, jobs=jobs, curves=points, done=tell)
 
 
-def _config(path: Path, file: Path | None, select: Sequence[str], ignore: Sequence[str]) -> Config:
+def configured(path: Path, file: Path | None, select: Sequence[str], ignore: Sequence[str]) -> Config:
+    """The configuration of a run with what the command line adds. Raises ConfigError."""
     from runvet.config import find, load
 
     config = load(file) if file else find(path)
@@ -77,7 +84,7 @@ def _config(path: Path, file: Path | None, select: Sequence[str], ignore: Sequen
     return replace(config, select=chosen or config.select, ignore={**config.ignore, **left_out})
 
 
-def _check(path: Path, config: Config) -> tuple[Report, Run]:
+def _check(path: Path, config: Config, points: int) -> tuple[Report, Run]:
     """Read and judge one path; `-` is standard input, kept in a temporary file while it is read."""
     import time
 
@@ -96,7 +103,7 @@ def _check(path: Path, config: Config) -> tuple[Report, Run]:
 
         with reading(path):
             run = api.read(path, config)
-    return api.judge(run, config, seconds=time.perf_counter() - start), run
+    return api.judge(run, config, seconds=time.perf_counter() - start, curves=points), run
 
 
 def _known(selectors: Sequence[str]) -> None:
@@ -108,7 +115,7 @@ def _known(selectors: Sequence[str]) -> None:
     engine.check_selectors(engine.collect(), Config(select=words, source="--require"))
 
 
-def _status(report: Report, fail_on: str, require: Sequence[str]) -> int:
+def status(report: Report, fail_on: str, require: Sequence[str]) -> int:
     """0 sound, 1 findings at or above the wanted level, 2 not judged or a required check did not run."""
     wanted = {s for entry in require for s in entry.split(",") if s}
     missing = {u for c in report.checks.not_checked for u in (c.rule, c.name)}

@@ -10,6 +10,9 @@ import runvet
 
 COMMANDS = {
     "check": "Judge runs: folders, files, globs.",
+    "watch": "Judge a run again and again while it grows.",
+    "compare": "Tell how runs differ, and whether one is better.",
+    "report": "Draw a saved result again, in any format.",
     "export": "Write every metric of any tool as JSON lines or CSV.",
     "rules": "List what runvet checks.",
     "explain": "Show one rule's page.",

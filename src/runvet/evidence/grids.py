@@ -52,8 +52,7 @@ class Solid:
 class GridSamples:
     """Grids of the last step that has some, and the data's. `why_background` says what told the empty cells.
 
-    `seen` is every value that the data hold; `end` is the end of the samples' numeric range (255 for uint8) or None
-    for types that no model saturates. `read` says how many of how many files were read.
+    `seen` is every value that the data hold. `read` says how many were read of how many files.
     """
 
     samples: tuple[Solid, ...]
@@ -64,7 +63,6 @@ class GridSamples:
     background: frozenset[int]
     why_background: str
     seen: frozenset[int]
-    ends: tuple[int, ...]
     read: str
 
     @property
@@ -96,11 +94,9 @@ def grid_samples(found: StageGroups, stage: Stage) -> GridSamples | Missing:
 def _made(group: Group, samples: list[tuple[Entry, Grid]], data: list[tuple[Entry, Grid]], background: frozenset[int], why: str) -> GridSamples:
     solid = [[Solid(e.item.name, e.label, g, background) for e, g in part] for part in (samples, data)]
     last = group.last[0]
-    kind = np.iinfo(np.uint8)
     values = frozenset(v for s in solid[1] for v in s.values)
-    ends = tuple(e for e in (int(kind.max), 127, -128, 65_535, 32_767) if e not in values)
     files = len({e.item.name for e, _ in data})
-    return GridSamples(tuple(solid[0]), tuple(solid[1]), group.name, last.step, last.axis, background, why, values, ends,
+    return GridSamples(tuple(solid[0]), tuple(solid[1]), group.name, last.step, last.axis, background, why, values,
                        f"{len(samples)} samples, {len(data)} grids of {files} data files")  # fmt: skip
 
 

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-_MONTHS = {m: i for i, m in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+MONTHS = {m: i for i, m in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+NOON = 43_200  # seconds that a clock goes back by at midnight, at least
 _LEVELS = {"w": "warning", "e": "error", "f": "error", "i": "info", "d": "info", "warn": "warning", "warning": "warning", "error": "error",
            "critical": "error", "fatal": "error", "exception": "error", "err": "error"}  # fmt: skip
 
@@ -62,16 +63,16 @@ class Prefix:
     level: str = ""
     rank: int | None = None
     srun: int | None = None
+    stamp: re.Match[str] | None = None  # what gave the time
 
 
 class Prefixes:
     """Takes prefixes off lines. Remembers the day, so that clocks without a date go on past midnight."""
 
     def __init__(self, modified: float) -> None:
-        self._year = datetime.fromtimestamp(max(modified, 0.0), timezone.utc).year if modified < 2e11 else 2000
+        self.year = datetime.fromtimestamp(max(modified, 0.0), timezone.utc).year if modified < 2e11 else 2000
         self._days: dict[tuple[int, int, int], float] = {}
         self._day, self._clock = 0.0, -1.0
-        self._dated: float | None = None
 
     def take(self, line: str) -> Prefix:
         """Split one line into its prefix and its message."""
@@ -115,7 +116,7 @@ class Prefixes:
         if body[0] in "1[(:" or ":::" in body[:60]:
             unix = _UNIX.match(body)
             if unix:
-                found.time = float(unix["u"])
+                found.time, found.stamp = float(unix["u"]), unix
                 return skipped + unix.end()
         if body[0].isdigit() or (body[0] in "[(<" and head[-1:].isdigit()):
             match = _FULL.match(body) or _SHORT.match(body) or _CLOCK.match(body)
@@ -129,7 +130,7 @@ class Prefixes:
             return -1
         if match is None:
             return -1
-        found.time = self._seconds(match.groupdict())
+        found.time, found.stamp = self._seconds(match.groupdict()), match
         return skipped + match.end() + (body[match.end() : match.end() + 1] in {"]", ")", ">"})
 
     def _seconds(self, part: dict[str, str | None]) -> float | None:
@@ -140,26 +141,48 @@ class Prefixes:
             + float("0." + (part.get("f") or "0"))
         )
         name = part.get("mn")
-        month = _MONTHS[name.lower()] if name else int(part.get("mo") or 0)
+        month = MONTHS[name.lower()] if name else int(part.get("mo") or 0)
         if not month:
-            if clock + 43_200 < self._clock:
+            if clock + NOON < self._clock:
                 self._day += 86_400
             self._clock = clock
             return self._day + clock
-        key = (int(part.get("y") or self._year), month, int(part.get("d") or 1))
-        day = self._days.get(key)
+        day = self.day(int(part.get("y") or self.year), month, int(part.get("d") or 1))
         if day is None:
-            try:
-                day = datetime(*key, tzinfo=timezone.utc).timestamp()
-            except (ValueError, OverflowError):
-                return None
-            if len(self._days) < 10_000:
-                self._days[key] = day
+            return None
         zone = part.get("z") or ""
         if zone[:1] in {"+", "-"}:
             shift = int(zone[1:3]) * 3600 + int(zone[-2:]) * 60
             day -= shift if zone[0] == "+" else -shift
         return day + clock
+
+    def day(self, year: int, month: int, day: int) -> float | None:
+        """The unix time at which a day begins (UTC), or None where there is no such day."""
+        key = (year, month, day)
+        begin = self._days.get(key)
+        if begin is None:
+            try:
+                begin = datetime(year, month, day, tzinfo=timezone.utc).timestamp()
+            except (ValueError, OverflowError):
+                return None
+            if len(self._days) < 10_000:
+                self._days[key] = begin
+        return begin
+
+    @property
+    def clock(self) -> tuple[float, float]:
+        """The day that clocks without a date have come to, and the last such clock; both in seconds."""
+        return self._day, self._clock
+
+    @clock.setter
+    def clock(self, state: tuple[float, float]) -> None:
+        self._day, self._clock = state
+
+    def copy(self) -> Prefixes:
+        """Another one in the same state, to look at a line ahead of its turn."""
+        other = Prefixes(0.0)
+        other.year, other.clock = self.year, self.clock
+        return other
 
     def _after(self, text: str, found: Prefix, stamped: bool) -> str:
         """Take level, logger, place and rank off, in the orders that loggers write them."""

@@ -21,7 +21,18 @@ from runvet.render.terminal import Terminal
 from runvet.report import Report, to_dict
 
 STYLES = ("vendor/uPlot.min.css", "style.css", "layout.css")
-SCRIPTS = ("dom.js", "icons.js", "lanes.js", "plot.js", "tags.js", "panel.js", "findings.js", "facts.js", "keys.js", "report.js")
+SCRIPTS = (
+    "dom.js",
+    "icons.js",
+    "lanes.js",
+    "plot.js",
+    "tags.js",
+    "panel.js",
+    "findings.js",
+    "facts.js",
+    "keys.js",
+    "report.js",
+)
 VENDOR = "vendor/uPlot.min.js"
 LICENCE = "vendor/uPlot.LICENSE"
 ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}

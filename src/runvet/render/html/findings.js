@@ -20,7 +20,8 @@ const isCause = (cause, f) => cause !== f && f.caused_by === cause.rule && (caus
 
 function evidenceTable(finding) {
   if (!finding.evidence.length) return null;
-  const row = (m) => el("tr", {}, el("th", { scope: "row" }, m.what, m.where && el("span", { class: "where" }, m.where)),
+  const wordy = (m) => typeof m.value === "string" && m.value.length > 16;
+  const row = (m) => wordy(m) ? el("tr", {}, el("th", { scope: "row", colspan: 2 }, m.what, el("span", { class: "words" }, m.value, m.unit && el("span", { class: "unit" }, " " + m.unit)), m.where && el("span", { class: "where" }, m.where))) : el("tr", {}, el("th", { scope: "row" }, m.what, m.where && el("span", { class: "where" }, m.where)),
     el("td", {}, exact(m.value), m.unit && el("span", { class: "unit" }, " " + m.unit)));
   const rest = finding.evidence.slice(MOST_NUMBERS);
   return el("div", { class: "evidence" }, el("table", { "aria-label": "Evidence" }, el("tbody", {}, finding.evidence.slice(0, MOST_NUMBERS).map(row))),
@@ -32,7 +33,7 @@ function thumbnail(finding, report, stage) {
   const place = placeOf(finding, stage);
   const curve = place && curvesOf(report, stage).find((c) => c.name === place.series && c.axis === place.axis);
   if (!curve) return null;
-  const known = curve.x.map((x, i) => [x, curve.y[i]]).filter(([, y]) => y !== null);
+  const drawn = curve.trend || curve, known = drawn.x.map((x, i) => [x, drawn.y[i]]).filter(([, y]) => y !== null);
   const [low, high] = extent(curve);
   if (known.length < 2 || high <= low) return null;
   let bottom = Infinity, top = -Infinity;

@@ -48,7 +48,7 @@ function lanesOf(curve, keep) {
 // Aligned columns for uPlot and, for each drawn line, the curve that it belongs to.
 function table(curves, logX, logY) {
   const keep = (x, y) => y !== null && (!logX || x > 0) && (!logY || y > 0);
-  const tables = [], owners = [];
+  const tables = [], owners = [], lines = [];
   let hidden = 0;
   for (const curve of curves) {
     hidden += curve.x.filter((x, i) => curve.y[i] !== null && !keep(x, curve.y[i])).length;
@@ -57,9 +57,19 @@ function table(curves, logX, logY) {
       if (from < 0) continue;
       tables.push([lane.x.slice(from), lane.y.slice(from)]);
       owners.push(curve);
+      lines.push(curve.trend ? "faint" : "line");
     }
   }
-  return { data: tables.length ? uPlot.join(tables) : [[], []], owners, hidden };
+  for (const curve of curves.filter((c) => c.trend)) { // medians stand above all noise
+    for (const lane of lanesOf(curve.trend, keep)) {
+      const from = logX ? lane.x.findIndex((x) => x > 0) : 0;
+      if (from < 0) continue;
+      tables.push([lane.x.slice(from), lane.y.slice(from)]);
+      owners.push(curve);
+      lines.push("trend");
+    }
+  }
+  return { data: tables.length ? uPlot.join(tables) : [[], []], owners, lines, hidden };
 }
 
 // Places where a process ended and another began, on this curve's axis.

@@ -1,6 +1,6 @@
 // The curves of one stage: which metrics, on what axes, with the places of the findings marked.
 
-const MOST_PANELS = 3; // plots shown before anybody asks for more
+const mostPanels = () => (innerWidth > 700 ? 3 : 1); // plots shown before anybody asks for more
 const MOST_CHIPS = 14; // metrics offered before the list must be searched
 
 // The metrics shown at first: those that findings point at, the lead curve, its relatives, then rate and gradients.
@@ -10,7 +10,7 @@ function firstShown(curves, stage, findings) {
   const lead = curves.find((c) => c.name === stage.lead);
   for (const role of ["val_loss", "lr", "grad_norm"]) {
     const more = curves.find((c) => c.role === role && (!lead || c.axis === lead.axis || kinds.size === 0));
-    if (more && (kinds.has(kindOf(more)) || kinds.size < MOST_PANELS)) { wanted.add(more.name); kinds.add(kindOf(more)); }
+    if (more && (kinds.has(kindOf(more)) || kinds.size < mostPanels())) { wanted.add(more.name); kinds.add(kindOf(more)); }
   }
   const shown = new Set(curves.filter((c) => wanted.has(c.name)).map((c) => c.name));
   if (!shown.size && curves.length) shown.add(curves[0].name);
@@ -35,7 +35,7 @@ class Panel {
   constructor(app) {
     this.app = app;
     this.node = el("section", { class: "panel", "aria-label": "Curves" });
-    this.view = { logX: false, logY: false, means: true };
+    this.view = { logX: false, logY: false, means: false };
     this.range = null;
     this.plots = [];
     this.observer = new ResizeObserver(() => this.resize());
@@ -97,12 +97,12 @@ class Panel {
     const all = group.curves.map(extent), whole = [Math.min(...all.map((e) => e[0])), Math.max(...all.map((e) => e[1]))];
     const rows = stack(places, whole, Math.max(160, host.clientWidth - 66));
     const roomy = innerWidth > 700;
-    const sized = { ...group, height: (place === 0 ? (roomy ? 250 : 210) : roomy ? 130 : 120) + rows * ROW, top: rows ? rows * ROW + 6 : 8 };
+    const sized = { ...group, height: (place === 0 ? (roomy ? 250 : 210) : roomy ? 122 : 116) + rows * ROW, top: rows ? rows * ROW + 6 : 8 };
     const seams = [...new Set(group.curves.flatMap(seamsOf))].sort((a, b) => a - b).slice(0, 200);
     const entry = { group: sized, readout, host, layer, places, whole };
     entry.plot = makePlot(host, sized, this.view, {
       zoomed: (u, range) => this.zoomed(entry, u, range),
-      hovered: (u, owners) => this.read(entry, u, owners),
+      hovered: (u, owners, lines) => this.read(entry, u, owners, lines),
       under: (u) => drawBands(u, places, this.active),
       over: (u) => {
         if (this.view.means && names.includes(this.stage.lead)) drawMeans(u, this.stage.windows);
@@ -112,7 +112,7 @@ class Panel {
     });
     host.firstElementChild.append(layer);
     host.addEventListener("keydown", (event) => { if (!event.ctrlKey && !event.metaKey && walk(entry.plot, event)) { event.preventDefault(); event.stopPropagation(); } });
-    this.read(entry, entry.plot, []);
+    this.read(entry, null, [], []);
     return entry;
   }
 
@@ -125,11 +125,11 @@ class Panel {
   }
 
   // Values under the cursor, or the last ones.
-  read(entry, u, owners) {
+  read(entry, u, owners, lines) {
     const at = u && u.cursor && finite(u.cursor.idx) && u.cursor.left >= 0 ? u.cursor.idx : null, values = new Map();
     if (at !== null) u.cursor.idxs.forEach((i, line) => {
       const owner = owners[line - 1];
-      if (line && owner && finite(i) && finite(u.data[line][i])) values.set(owner.name, [u.data[0][i], u.data[line][i]]);
+      if (line && owner && lines[line - 1] !== "trend" && finite(i) && finite(u.data[line][i])) values.set(owner.name, [u.data[0][i], u.data[line][i]]);
     });
     const x = at === null ? null : u.data[0][at];
     entry.readout.replaceChildren(...entry.group.curves.map((c) => {
@@ -137,7 +137,7 @@ class Panel {
       const value = at === null ? (last ? exact(last.last) : "") : found ? exact(found[1]) : "–";
       const off = found && Math.abs(found[0] - x) > 1e-9 * Math.max(1, Math.abs(x)) ? ` at ${short(found[0])}` : "";
       return el("span", { class: "value" }, swatch(entry.group.styles.get(c.name)), el("span", { class: "name", title: c.name }, c.name), el("b", {}, value), off && el("small", {}, off));
-    }), el("span", { class: "at" }, at === null ? `last ${entry.group.axis}` : `${entry.group.axis} ${short(x)}`));
+    }), el("span", { class: "at" }, at === null ? "last values" : `${entry.group.axis} ${short(x)}`));
   }
 
   // A plot was zoomed, by hand or by us: the others on the same axis follow.
@@ -208,11 +208,13 @@ class Panel {
       else if (c.thinned > 1) told.push(`${c.name}: drawn ${grouped(String(c.x.length))} of ${plural(c.total, "point")}, extremes kept of every ${c.thinned}th that was read`);
       else if (c.x.length < c.total) told.push(`${c.name}: drawn ${grouped(String(c.x.length))} of ${plural(c.total, "point")}, extremes kept`);
     }
+    const noisy = drawn.filter((c) => c.trend).map((c) => c.trend.points);
+    if (noisy.length) told.push(`strong lines: medians of ${[...new Set(noisy)].sort((a, b) => a - b).map((n) => grouped(String(n))).join(", ")} points; faint ones: the points`);
     const lost = this.plots.reduce((sum, p) => sum + p.plot.hiddenPoints, 0), missing = this.stage.series.length - this.curves.length;
     if (lost) told.push(`${plural(lost, "point")} at or below zero cannot stand on a logarithmic axis`);
     if (missing > 0 && this.curves.length && !this.curves[0].coarse) told.push(`${plural(missing, "more metric")} without a drawing, to keep this file small`);
     if (!this.curves.length) told.push("No curve to draw.");
-    this.status.textContent = told.length > 4 ? [...told.slice(0, 3), `and ${told.length - 3} more thinned likewise`].join(" · ") : told.join(" · ");
+    this.status.textContent = told.length > 5 ? [...told.slice(0, 3), `${told.length - 4} more likewise`, told[told.length - 1]].join(" · ") : told.join(" · ");
   }
 
   resize() {

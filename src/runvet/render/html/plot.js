@@ -48,12 +48,13 @@ function nearest(u, line, index, x) {
 
 // Draws `group` = {axis, curves, styles, height, top} into host; `hooks` = {zoomed, hovered, under, over}.
 function makePlot(host, group, view, hooks) {
-  const { data, owners, hidden } = table(group.curves, view.logX, view.logY);
-  const series = owners.map((curve) => {
+  const { data, owners, lines, hidden } = table(group.curves, view.logX, view.logY);
+  const series = owners.map((curve, i) => {
     const style = group.styles.get(curve.name);
     return {
-      label: "", scale: "y", stroke: css(`--ink-${style.ink}`), width: 1.25, dash: style.dash.length ? style.dash : undefined,
-      points: { size: 5, fill: css("--panel") }, spanGaps: false,
+      label: "", scale: "y", stroke: css(`--ink-${style.ink}`), width: lines[i] === "trend" ? 2 : lines[i] === "faint" ? 1 : 1.4,
+      alpha: lines[i] === "faint" ? 0.32 : 1, dash: style.dash.length && lines[i] !== "faint" ? style.dash : undefined,
+      points: { size: 5, fill: css("--panel"), show: lines[i] === "line" ? undefined : false }, spanGaps: false,
     };
   });
   const options = {
@@ -73,7 +74,7 @@ function makePlot(host, group, view, hooks) {
     series: [{}, ...series],
     hooks: {
       drawClear: [(u) => hooks.under(u)], draw: [(u) => hooks.over(u)],
-      setCursor: [(u) => hooks.hovered(u, owners)],
+      setCursor: [(u) => hooks.hovered(u, owners, lines)],
       setScale: [(u, key) => { if (key === "x") hooks.zoomed(u, [u.scales.x.min, u.scales.x.max]); }],
     },
   };

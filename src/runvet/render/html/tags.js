@@ -43,10 +43,10 @@ function drawBands(u, places, active) {
     const left = edge(u, place.start), width = Math.max(edge(u, place.end) - left, 0), on = place.finding === active;
     ctx.save();
     ctx.fillStyle = ctx.strokeStyle = css(place.finding.severity === "critical" ? "--critical" : "--warning");
-    ctx.globalAlpha = on ? 0.13 : 0.055;
+    ctx.globalAlpha = on ? 0.1 : 0.05;
     ctx.fillRect(left, bbox.top, width, bbox.height);
     ctx.lineWidth = unit;
-    if (on) { ctx.globalAlpha = 0.2; hatch(ctx, left, bbox.top, width, bbox.height, 9 * unit); }
+    if (on) { ctx.globalAlpha = 0.13; hatch(ctx, left, bbox.top, width, bbox.height, 9 * unit); }
     ctx.globalAlpha = on ? 1 : 0.7;
     ctx.fillRect(left, bbox.top - 2 * unit, Math.max(width, 2 * unit), (on ? 3 : 2) * unit);
     ctx.setLineDash(place.since ? [2 * unit, 3 * unit] : []);
@@ -70,6 +70,7 @@ function drawSeams(u, seams) {
   ctx.lineWidth = unit;
   ctx.font = `${10 * unit}px ${css("--sans")}`;
   ctx.textBaseline = "bottom";
+  ctx.textAlign = "left";
   let free = -Infinity;
   for (const x of seams) {
     if (x < u.scales.x.min || x > u.scales.x.max) continue;

@@ -33,7 +33,7 @@ class Fit:
     divided: bool
 
 
-@rule("LOSS114", "first-loss-off-vocabulary", level="warning", since="0.1")
+@rule("LOSS114", "first-loss-off-vocabulary", level="warning", since="0.1", explains=("LOSS109", "LOSS112"))
 def first_loss_off_vocabulary(
     stage: Stage,
     loss: TrainLoss,

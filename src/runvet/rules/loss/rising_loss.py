@@ -15,7 +15,7 @@ from runvet.report import Level
 from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules.loss._common import ends, guilty, improves, last_part, num, parts, place, since
 from runvet.run import FloatArray, Series, Stage
-from runvet.statistics import rising, rising_small, window_edges
+from runvet.statistics import rising, rising_small
 
 CRITIC = re.compile(r"critic|value|(?:^|[^a-z])vf|(?:^|[^a-z])q\d?_?(?:f\d?_?)?loss|td_?loss")
 
@@ -160,18 +160,12 @@ def _told(found: Found, level: Level, lost: float, improving: list[str]) -> Sick
     if improving:
         message += f"; {improving[0]} still improves"
     x = s.x()
-    windows = tuple(
-        Measure(f"mean of {s.name}, {s.axis}s {a:,} to {b:,}", round(float(np.mean(s.value[(x >= a) & (x < b)])), 6))
-        for a, b in window_edges(float(x[0]), float(x[-1]))
-        if ((x >= a) & (x < b)).any()
-    )
     return Sick(
         message,
         evidence=(
             Measure(f"{s.name} at its best", found.best, None, s.where(int(np.argmin(np.abs(x - found.start))))),
             Measure(f"{s.name} at the end", found.last, None, s.where(len(s) - 1)),
-            Measure("Kendall's tau from the best on", round(found.tau, 3), f"p = {found.p:.1g}"),
-            *windows,
+            Measure("Kendall's tau from the best on", round(found.tau, 3), f"(p = {found.p:.1g})"),
         ),
         since_step=since(s, found.start),
         innocent="a task made harder on purpose: a curriculum, a mask ratio, an annealed term, stronger augmentation",
