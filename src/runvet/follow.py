@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import copy
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from runvet.artifacts.finding import below
 from runvet.config import Config
 from runvet.discover import discover, look_at, read_one
 from runvet.readers import Reader
@@ -62,7 +63,8 @@ class Follower:
         if not self.root.exists():
             raise FileNotFoundError(f"{self.root}: no such file or folder")
         self.cost = Read()
-        return build(str(self.root), discover(self.root, points=self.points, look=self._look, read=self._read), self.config)
+        found = discover(self.root, points=self.points, look=self._look, read=self._read)
+        return replace(build(str(self.root), found, self.config), artifacts=below(self.root))
 
     def _look(self, path: Path, relative: str) -> tuple[Source, Reader | None]:
         signature = _signature(path)

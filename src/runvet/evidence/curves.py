@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from runvet.evidence import Missing, provides
 from runvet.run import Series, Stage
@@ -18,6 +19,9 @@ class Curves:
     def lead(self) -> Series:
         """The series that stands for the role."""
         return self.series[0]
+
+
+C = TypeVar("C", bound=Curves)
 
 
 class TrainLoss(Curves):
@@ -153,77 +157,64 @@ def train_metrics(stage: Stage) -> TrainMetrics | Missing:
     )
 
 
-def _simple(
-    stage: Stage, roles: tuple[str, ...], why: str, unlock: str, *, applicable: bool = True
-) -> tuple[Series, ...] | Missing:
-    found = _longest_first(stage.role(*roles))
-    return found or Missing(why, unlock, applicable)
+def _of(kind: type[C], stage: Stage, role: str, why: str, unlock: str = "", *, applicable: bool = True) -> C | Missing:
+    found = _longest_first(stage.role(role))
+    return kind(found) if found else Missing(why, unlock, applicable)
 
 
 @provides
 def learning_rate(stage: Stage) -> LearningRate | Missing:
-    found = _simple(stage, ("lr",), "no learning rate", "log lr at every step")
-    return found if isinstance(found, Missing) else LearningRate(found)
+    return _of(LearningRate, stage, "lr", "no learning rate", "log lr at every step")
 
 
 @provides
 def grad_norm(stage: Stage) -> GradNorm | Missing:
-    found = _simple(stage, ("grad_norm",), "no gradient norm", "log grad_norm (the value clip_grad_norm_ returns)")
-    return found if isinstance(found, Missing) else GradNorm(found)
+    return _of(GradNorm, stage, "grad_norm", "no gradient norm", "log grad_norm (the value clip_grad_norm_ returns)")
 
 
 @provides
 def step_time(stage: Stage) -> StepTime | Missing:
-    found = _simple(stage, ("step_time",), "no time per step", "log step_time in seconds")
-    return found if isinstance(found, Missing) else StepTime(found)
+    return _of(StepTime, stage, "step_time", "no time per step", "log step_time in seconds")
 
 
 @provides
 def data_time(stage: Stage) -> DataTime | Missing:
-    found = _simple(stage, ("data_time",), "no data loading time", "log data_time beside step_time")
-    return found if isinstance(found, Missing) else DataTime(found)
+    return _of(DataTime, stage, "data_time", "no data loading time", "log data_time beside step_time")
 
 
 @provides
 def throughput(stage: Stage) -> Throughput | Missing:
-    found = _simple(stage, ("throughput",), "no throughput", "log samples_per_second")
-    return found if isinstance(found, Missing) else Throughput(found)
+    return _of(Throughput, stage, "throughput", "no throughput", "log samples_per_second")
 
 
 @provides
 def memory(stage: Stage) -> Memory | Missing:
-    found = _simple(stage, ("memory",), "no memory use", "log torch.cuda.memory_allocated() and the process's RSS")
-    return found if isinstance(found, Missing) else Memory(found)
+    return _of(Memory, stage, "memory", "no memory use", "log torch.cuda.memory_allocated() and the process's RSS")
 
 
 @provides
 def gpu_utilisation(stage: Stage) -> GpuUtilisation | Missing:
-    found = _simple(stage, ("gpu_utilisation",), "no accelerator utilisation", "log gpu_util")
-    return found if isinstance(found, Missing) else GpuUtilisation(found)
+    return _of(GpuUtilisation, stage, "gpu_utilisation", "no accelerator utilisation", "log gpu_util")
 
 
 @provides
 def reward(stage: Stage) -> Reward | Missing:
-    found = _simple(stage, ("reward",), "no reward", "", applicable=False)
-    return found if isinstance(found, Missing) else Reward(found)
+    return _of(Reward, stage, "reward", "no reward", applicable=False)
 
 
 @provides
 def divergence(stage: Stage) -> Divergence | Missing:
-    found = _simple(stage, ("kl",), "no KL term", "", applicable=False)
-    return found if isinstance(found, Missing) else Divergence(found)
+    return _of(Divergence, stage, "kl", "no KL term", applicable=False)
 
 
 @provides
 def entropy(stage: Stage) -> Entropy | Missing:
-    found = _simple(stage, ("entropy",), "no entropy", "", applicable=False)
-    return found if isinstance(found, Missing) else Entropy(found)
+    return _of(Entropy, stage, "entropy", "no entropy", applicable=False)
 
 
 @provides
 def codebook_usage(stage: Stage) -> CodebookUsage | Missing:
-    found = _simple(stage, ("codebook_usage",), "no codebook or action usage", "", applicable=False)
-    return found if isinstance(found, Missing) else CodebookUsage(found)
+    return _of(CodebookUsage, stage, "codebook_usage", "no codebook or action usage", applicable=False)
 
 
 @provides
@@ -234,5 +225,4 @@ def adversarial_loss(stage: Stage) -> AdversarialLoss | Missing:
 
 @provides
 def loss_scale(stage: Stage) -> LossScale | Missing:
-    found = _simple(stage, ("loss_scale",), "no loss scale", "log scaler.get_scale()", applicable=False)
-    return found if isinstance(found, Missing) else LossScale(found)
+    return _of(LossScale, stage, "loss_scale", "no loss scale", "log scaler.get_scale()", applicable=False)

@@ -6,6 +6,7 @@ import re
 
 from runvet.readers import Reader
 from runvet.readers._resume import Lines
+from runvet.readers._text.bulk import Bulk
 from runvet.readers._text.lines import states, states_of
 from runvet.readers._text.log import TextLog
 from runvet.sink import Sink
@@ -120,7 +121,7 @@ def claims(source: Source) -> float:
 def read(source: Source, sink: Sink) -> None:
     """Read every line; memory stays bounded however long the file or one of its lines is."""
     log = TextLog(sink, source.modified)
-    for state in states(source, sink):
+    for state in states(source, sink, Bulk(log, sink, source.encoding)):
         log.feed(state)
     log.finish()
 

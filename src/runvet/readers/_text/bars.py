@@ -32,6 +32,11 @@ class Bars:
         self._last: _Drawn | None = None
         session.on_seam.append(self.close)
 
+    @property
+    def open(self) -> bool:
+        """Whether a drawing waits for the next one."""
+        return self._last is not None
+
     def draw(self, bar: Bar, line: int) -> None:
         """Take one drawing of a progress bar: a point when its count moves on, or once a bar for values in its title."""
         side, values, place, each = self._values(bar, line)

@@ -21,6 +21,11 @@ class Grids:
         self._cell_step: float | None = None
         session.on_seam.append(self.close)
 
+    @property
+    def open(self) -> bool:
+        """Whether rows of a box wait for its end."""
+        return bool(self._box.rows)
+
     def boxed(self, text: str, line: int) -> bool:
         """Whether the line is a row of a box; such lines are never read in another way."""
         body = text.strip()

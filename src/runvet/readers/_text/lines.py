@@ -5,13 +5,14 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from runvet.sink import Sink
 from runvet.source import Cut, Source
 
 WIDTH = 65_536  # characters of one state that are looked at
 _PENDING = 1 << 20  # characters of an unfinished physical line that are kept before it is cut at a redraw
+_BYTEWISE = frozenset({"utf-8", "utf-8-sig", "latin-1"})  # a newline or a digit is one byte, and no other byte means it
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|[@-Z\\-_])")
 _REDRAW = re.compile(r"\r+|\x08{4,}")
@@ -28,8 +29,19 @@ class State(NamedTuple):
     complete: bool
 
 
-def states(source: Source, sink: Sink) -> Iterator[State]:
-    """Every non-blank state of every line, in order. A physical line with redraws gives several of one number."""
+class Taker(Protocol):
+    """What can read many lines at once and leaves some of them (see `bulk.py`)."""
+
+    def spans(self, block: bytes, line: int) -> Iterator[tuple[int, int, int]]:
+        """Spans (begin, end, number of the first line) of a block of whole lines that are left."""
+
+
+def states(source: Source, sink: Sink, taker: Taker | None = None) -> Iterator[State]:
+    """Every non-blank state of every line, in order. A physical line with redraws gives several of one number.
+
+    Lines that `taker` takes are left out. Each state must be used before the next one is asked for.
+    """
+    taker = taker if source.encoding in _BYTEWISE else None
     decoder = codecs.getincrementaldecoder(source.encoding)("replace")
     number, rest = 1, ""
     blocks = source.blocks()
@@ -41,6 +53,13 @@ def states(source: Source, sink: Sink) -> Iterator[State]:
             block = None
         if block is None:
             break
+        if taker is not None and not rest and not decoder.getstate()[0] and not block.startswith(codecs.BOM_UTF8):
+            end = block.rfind(b"\n") + 1
+            for begin, stop, first in taker.spans(block[:end], number) if end else ():
+                for line, piece in enumerate(block[begin : stop - 1].decode(source.encoding, "replace").split("\n"), first):
+                    yield from _split(piece, line, True)
+            number += block.count(b"\n")
+            block = block[end:]
         pieces = (rest + decoder.decode(block)).split("\n")
         rest = pieces.pop()
         for piece in pieces:

@@ -23,10 +23,10 @@ class TextLog:
     """Reads the states of one file into a sink. Call `feed` for each, then `finish`."""
 
     def __init__(self, sink: Sink, modified: float = 0.0) -> None:
-        self._sink, self._session = sink, Session(sink)
-        self._prefixes, self._echo = Prefixes(modified), config.Echo()
-        self._grids = Grids(self._session)
-        self._bars = Bars(self._session, self._grids)
+        self._sink, self.session = sink, Session(sink)
+        self.prefixes, self._echo = Prefixes(modified), config.Echo()
+        self._grids = Grids(self.session)
+        self._bars = Bars(self.session, self._grids)
         self._tracebacks: dict[int | None, Traceback] = {}
         self._warned: float | None = None
 
@@ -42,7 +42,7 @@ class TextLog:
         if bar is not None and cut < 0:
             self._bars.draw(bar, state.line)
             return
-        prefix = self._prefixes.take(text)
+        prefix = self.prefixes.take(text)
         if cut >= 0:
             self._trace(prefix, state.line)
         elif self._tracebacks and self._traced(prefix, state.line):
@@ -52,25 +52,35 @@ class TextLog:
             if prefix.text and not prefix.text.isspace():
                 self._plain(prefix, text, state.line)
 
+    @property
+    def open(self) -> bool:
+        """Whether something that began on earlier lines goes on: a traceback, a box, a bar."""
+        return bool(self._tracebacks) or self._grids.open or self._bars.open
+
+    @property
+    def tables(self) -> bool:
+        """Whether the header of a table is known, so that lines may be rows under it."""
+        return bool(self._grids.columns.headers)
+
     def finish(self) -> None:
         """Write out what was held back until the end of the file."""
         for trace in self._tracebacks.values():
             self._sink.event("traceback", "a traceback without its last line", line=trace.line)
-        self._session.finish()
+        self.session.finish()
 
     def _whole(self, text: str) -> bool:
         """Whether an unfinished last line has the shape of an earlier one, so that nothing of it is missing."""
         if read_bar(text) is not None:
             return True
-        message = self._prefixes.take(text).text
-        plan, nums, known = self._session.shapes.plan(message, "")
+        message = self.prefixes.take(text).text
+        plan, nums, known = self.session.shapes.plan(message, "")
         ends = bool(nums) and message.rstrip().endswith(nums[-1])
         return known and (not ends or len(nums[-1].partition(".")[2]) == plan.decimals > 0)
 
     # -- plain lines -------------------------------------------------------------------------------------------------
 
     def _plain(self, prefix: Prefix, text: str, line: int) -> None:
-        session = self._session
+        session = self.session
         plan, nums, _ = session.shapes.plan(prefix.text, prefix.level)
         if prefix.srun is not None:
             if plan.placed or plan.events or prefix.time is not None:
@@ -102,7 +112,7 @@ class TextLog:
 
     def _follow(self, plan: Plan, text: str) -> None:
         """Keep the phase that indented lines below a heading or a line of validation inherit."""
-        session = self._session
+        session = self.session
         if plan.slots or plan.placed:
             session.section = session.section if plan.indented else plan.phase
         elif len(text) < 80:
@@ -110,7 +120,7 @@ class TextLog:
 
     def _configured(self, plan: Plan, text: str, line: int) -> bool:
         """Keep a setting; whether the line belongs to a banner of settings and is nothing else."""
-        session = self._session
+        session = self.session
         early = not (session.tracker.seen or plan.placed)
         metrics = len(plan.slots) > 1 or (plan.placed and bool(plan.slots))
         item = None if metrics or "warning" in plan.events else self._echo.take(text)
@@ -124,7 +134,7 @@ class TextLog:
 
     def _record(self, plan: Plan, nums: list[str], prefix: Prefix, line: int) -> None:
         """Write the metrics of a line at its place."""
-        session = self._session
+        session = self.session
         if plan.placed:
             self._bars.close()
         values = values_of(plan, nums)
@@ -152,7 +162,7 @@ class TextLog:
     # -- events ------------------------------------------------------------------------------------------------------
 
     def _tell(self, plan: Plan, prefix: Prefix, line: int) -> None:
-        session = self._session
+        session = self.session
         for kind in plan.events:
             if kind == events.START and (session.points.count or session.crashed):
                 session.seam(line, f"a process starts: {prefix.text.strip()[:80]}")
@@ -191,14 +201,14 @@ class TextLog:
         del self._tracebacks[prefix.rank]
         if result is False:
             self._sink.event("traceback", "a traceback without its last line", line=trace.line)
-            self._session.crashed = True
+            self.session.crashed = True
             return False
         kind, text = result
-        here = self._session.tracker.place
+        here = self.session.tracker.place
         if trace.path:
             self._sink.event("import-path", text, line=trace.line, value=trace.path)
         self._sink.event("traceback", text, line=line, step=here.step, epoch=here.epoch, value=kind)
         if "out-of-memory" in events.kinds(text, "", False):
             self._sink.event("out-of-memory", text, line=line, step=here.step, epoch=here.epoch)
-        self._session.crashed = True
+        self.session.crashed = True
         return True

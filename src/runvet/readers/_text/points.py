@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from runvet.readers._text.position import Place
@@ -67,6 +68,10 @@ class Points:
         self._settle(row)
         while len(self._others) > _OTHERS:
             self._apart(self._others.popleft())
+
+    def knows(self, names: Iterable[str]) -> bool:
+        """Whether all of these have points already."""
+        return self._names.issuperset(names)
 
     def _settle(self, row: Row) -> None:
         """Drop what the first rank has already said at this position."""

@@ -15,7 +15,7 @@ class Place(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Count:
+class Count:
     """One counter of steps, followed until it shows whether it starts anew in each epoch."""
 
     epoch: float | None = None
@@ -34,14 +34,14 @@ class Tracker:
         self.place = Place()
         self.seen = 0  # different positions since the process started
         self.base: float | None = None
-        self._counts: dict[tuple[bool, bool], _Count] = {}
-        self._latest: _Count | None = None
-        self._length: float | None = None  # steps in an epoch, where some line says it
-        self._trained = False
+        self._counts: dict[tuple[bool, bool], Count] = {}
+        self.latest: Count | None = None  # the counter of the last line of training that had one
+        self.length: float | None = None  # steps in an epoch, where some line says it
+        self.trained = False  # a line of training with metrics has been seen
 
     def restart(self) -> None:
         """A new process begins: its counts are not compared with those before it."""
-        self.place, self.seen, self._trained = Place(), 0, False
+        self.place, self.seen, self.trained = Place(), 0, False
         for count in self._counts.values():
             count.epoch, count.step, count.highest = None, -1.0, -1.0
 
@@ -68,15 +68,15 @@ class Tracker:
 
     def _aside(self, epoch: float | None, step: float | None) -> Place:
         """Validation happens at the training's position, if that is known."""
-        if self._trained or self.place.epoch is not None or self.place.step is not None:
+        if self.trained or self.place.epoch is not None or self.place.step is not None:
             same = epoch is None or epoch == self.place.epoch
             return Place(self.place.step if same else None, epoch if epoch is not None else self.place.epoch)
         return Place(step, epoch)
 
     def _global(self, epoch: float | None, step: float, length: float | None, *, own: bool) -> float:
-        count = self._counts.setdefault((own, length is not None), _Count())
-        self._latest = count
-        self._length = length or self._length
+        count = self._counts.setdefault((own, length is not None), Count())
+        self.latest = count
+        self.length = length or self.length
         if epoch is None:
             count.step = step
             return step
@@ -91,7 +91,7 @@ class Tracker:
         count.epoch, count.step, count.highest = epoch, step, max(count.highest, step)
         if count.local is False:
             return step
-        size = length or self._length or count.length
+        size = length or self.length or count.length
         return (
             (epoch - (self.base or 0.0)) * size + step
             if size and (count.local or length) and not self._beyond(step, length, count)
@@ -99,17 +99,21 @@ class Tracker:
         )
 
     @staticmethod
-    def _beyond(step: float, length: float | None, count: _Count) -> bool:
+    def _beyond(step: float, length: float | None, count: Count) -> bool:
         """Whether a count that has not shown its kind can't be one within epochs of this length."""
         return count.local is None and length is None and step > count.length > 0
 
+    def count(self, *, own: bool, total: bool) -> Count | None:
+        """The counter of lines that give an epoch of their own and a total, or not; None where there was no such line."""
+        return self._counts.get((own, total))
+
     def local(self) -> bool | None:
         """Whether the training counter starts anew in each epoch; None where that has not shown yet."""
-        return None if self._latest is None else self._latest.local
+        return None if self.latest is None else self.latest.local
 
     def move(self, place: Place, *, trained: bool) -> None:
         """Lines without a position stand at this place from now on."""
         if place != self.place:
             self.seen += 1
         self.place = place
-        self._trained = self._trained or trained
+        self.trained = self.trained or trained

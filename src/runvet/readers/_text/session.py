@@ -45,6 +45,13 @@ class Session:
         if row.values and not (plan.best and not any("best" in n.lower() for n in row.values)):
             self.points.add(row)
 
+    def renamed(self, plan_within: bool, names: tuple[str, ...]) -> dict[str, str] | None:
+        """The names that metrics of lines with a position get now; None where such lines would change what is known."""
+        if plan_within:
+            return dict(zip(names, names, strict=True)) if self._within.issuperset(names) else None
+        new = {n: f"epoch/{n}" if n in self._within else n for n in names}
+        return new if self._placed.issuperset(new.values()) and len(set(new.values())) == len(names) else None
+
     def finish(self) -> None:
         """Write out what was held back until the end of the file."""
         for release in self.on_seam:
@@ -139,6 +146,15 @@ class Session:
                 step=self.tracker.place.step,
                 epoch=self.tracker.place.epoch,
             )
+
+    def said(self, kind: str) -> float:
+        """The total of this kind that was told last; NaN before that."""
+        return self._said.get(kind, math.nan)
+
+    @property
+    def pending_length(self) -> float | None:
+        """A total that is the length of an epoch or of the run: which of them has not shown yet."""
+        return None if self._length is None else self._length[0]
 
     def seam(self, line: int, why: str) -> None:
         """A new process begins at this line."""

@@ -103,7 +103,7 @@ class Kind:
     phase: str
     within: bool
     planned: tuple[str, ...]
-    timed: bool
+    time: str  # '', 'date' or 'clock'
     slots: int
 
 
@@ -184,7 +184,8 @@ class _Compiler:
         if any(begin < self.base < end for begin, end in self.runs) or not self.fixed(len(before)):
             return None
         kind = Kind(tuple(chosen), plan.epoch >= 0, plan.epochs >= 0, plan.step >= 0, plan.steps >= 0, plan.rank, plan.phase,
-                    plan.within, tuple(k for k, _ in plan.planned), stamp is not None, len(plan.slots))  # fmt: skip
+                    plan.within, tuple(k for k, _ in plan.planned), "" if stamp is None else "clock" if stamp.clock else "date",
+                    len(plan.slots))  # fmt: skip
         values = (*chosen.values(), *(self.value(i) for i in places))
         return Template(kind, values, np.array(before, np.int64), tuple(self.unsigned), stamp)
 

@@ -101,8 +101,8 @@ def _report(grids: GridSamples, label: str, samples: Sequence[Solid], data: Sequ
         since_step=grids.since,
         innocent="the samples were asked for smaller or other things than the data hold",
         actions=(
-            Action(f"Judge samples by their filled cells ({word} than the data now), not by the loss: sample again from this checkpoint"
-                   " with the noise schedule, scaling and id decoding of the training code, and count", "minutes", "measure"),
+            Action(f"Check how samples are made before training on: sample again from this checkpoint with the noise schedule, scaling and id"
+                   f" decoding of the training code, and count filled cells ({word} than in the data now)", "minutes", "repair"),
             Action("Check the weight of background (air) cells in the loss: predict ids as classes, or weigh filled cells up", "a restart", "change"),
         ),
     )  # fmt: skip

@@ -65,7 +65,7 @@ def disconnected_samples(grids: GridSamples, *, drop: float = 0.2, small: float 
         innocent="the things asked for truly consist of several parts",
         actions=(
             Action("Sample again from the same checkpoint with more sampling steps and with states drawn as in training, and compare"
-                   " connectivity and density: floating parts that vanish are the sampler's fault", "minutes", "measure"),
+                   " connectivity and density: floating parts that vanish are the sampler's fault", "minutes", "repair"),
             Action("If they stay, retrain with the joint structure in view (slower learning, position input, larger receptive field) and"
                    " choose the checkpoint by connectivity, not by loss", "a restart"),
         ),

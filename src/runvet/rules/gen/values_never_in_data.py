@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 
@@ -48,11 +49,13 @@ def values_never_in_data(grids: GridSamples, *, saturated: float = 0.1, foreign:
     new = sum(n == 1 for n in known.values()) / max(1, sum(known.values()))
     value, number = max(strange.items(), key=lambda pair: pair[1])
     holding = sum(value in g.values for g in grids.samples)
-    at_end = value in ENDS and (value == max(total) or value == min(total)) and number >= saturated * cells and 2 * holding > len(grids.samples)
+    at_end = value in ENDS and value in (max(total), min(total)) and number >= saturated * cells and 2 * holding > len(grids.samples)
+    # How likely only samples would hold it if samples and data were alike.
+    at_end = at_end and 1 / math.comb(len(grids.samples) + len(grids.data), holding) < 0.01
     share = sum(strange.values()) / cells
     if not at_end and share < foreign:
         return None
-    if new > unseen or len(grids.data) < 20:
+    if not at_end and (new > unseen or len(grids.data) < 20):
         return Unsure(f"{len(grids.data)} grids of the data do not show all their values", "keep more of the data beside the samples")
     single = sum(n == 1 for v, n in total.items() if v != value)
     scaled = at_end and single >= 0.5 * (len(total) - 1) >= 2
@@ -71,8 +74,8 @@ def values_never_in_data(grids: GridSamples, *, saturated: float = 0.1, foreign:
         since_step=grids.since,
         innocent="the data beside the samples are only a part of what was trained on",
         actions=(
-            Action("Decode one batch of real data through the sampler's own path (scaling, clamp, rounding, ids) and compare it with the data;"
-                   " compare the noise schedule of training with the sampler's", "minutes", "measure"),
+            Action("Repair the sampler's decoding first: decode one batch of real data through the sampler's own path (scaling, clamp, rounding, ids) and compare it with the data;"
+                   " compare the noise schedule of training with the sampler's", "minutes", "repair"),
             Action("Predict ids as classes (one-hot or embedding), not as one number on a scale", "a restart"),
         ),
         level=None if at_end else "warning",

@@ -1,0 +1,112 @@
+"""Comparisons of runs for a terminal: settings, curves, speed, findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from runvet.compare import Comparison, CurveDifference, FindingDifference, SettingDifference
+from runvet.render.numbers import exact, plural, short
+from runvet.render.terminal import Terminal
+
+MOST = 20  # curves, settings and findings drawn of each
+STYLES = {"better": "sound", "worse": "critical", "no difference": "dim", "too few points": "dim"}
+
+
+def render(comparisons: Sequence[Comparison], terminal: Terminal | None = None, *, verbose: bool = False) -> str:
+    """One part for each run that was compared with the base. `verbose` also lists settings that are mere noise."""
+    t = terminal or Terminal()
+    parts = ["\n".join(_comparison(c, t, verbose)).rstrip() + "\n" for c in comparisons]
+    caution = "Errors hold the noise within each run. What another seed would change is not in them: repeat the runs to know."
+    return t.fit("\n".join([*parts, "\n".join(t.wrap(caution, indent=0)) + "\n"]))
+
+
+def _comparison(c: Comparison, t: Terminal, verbose: bool) -> Iterator[str]:
+    arrow = "→" if t.unicode else "->"
+    yield t.paint("base", "bold") + f"   {t.plain(c.base)}   {t.paint(c.base_verdict, c.base_verdict)}"
+    yield t.paint("other", "bold") + f"  {t.plain(c.other)}   {t.paint(c.other_verdict, c.other_verdict)}"
+    yield ""
+    yield from _settings(c, t, arrow, verbose)
+    yield from _curves(c, t, arrow)
+    for s in c.speed:
+        where = f" ({t.plain(s.stage)})" if len(c.speed) > 1 else ""
+        yield t.paint("Speed", "bold") + f"{where}  {short(s.base)} {arrow} {short(s.other)} {t.plain(s.unit)} ({s.ratio - 1:+.1%})"
+    if c.speed:
+        yield ""
+    yield from _findings("Findings of the base alone", c.only_base, t)
+    yield from _findings("Findings of the other alone", c.only_other, t)
+    if c.unpaired:
+        yield from t.wrap(f"Stages that only one run has: {', '.join(c.unpaired)}", indent=2, first="")
+
+
+def _settings(c: Comparison, t: Terminal, arrow: str, verbose: bool) -> Iterator[str]:
+    shown = [d for d in c.settings if verbose or not d.noise]
+    hidden = len(c.settings) - len(shown)
+    total = f"{len(shown)} differ, {c.same_settings} are the same" if c.settings or c.same_settings else "none are known of either run"
+    aside = f"; {plural(hidden, 'path, date or name')} not shown: --verbose" if hidden else ""
+    yield t.paint("Settings", "bold") + f"  {total}{aside}"
+    width = max((min(len(d.key), 32) for d in shown[:MOST]), default=0)
+    for d in shown[:MOST]:
+        yield from t.wrap(f"{_value(d, 'base')} {arrow} {_value(d, 'other')}", indent=width + 4, first=f"  {t.plain(d.key)[:width]}")
+    if len(shown) > MOST:
+        yield f"  … {len(shown) - MOST} more: --format json"
+    yield ""
+
+
+def _value(d: SettingDifference, side: str) -> str:
+    if d.missing == side:
+        return "(not set)"
+    value = d.base if side == "base" else d.other
+    text = str(value)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _curves(c: Comparison, t: Terminal, arrow: str) -> Iterator[str]:
+    told = [d for d in c.curves if d.outcome != "too few points"]
+    yield t.paint("Curves", "bold") + ("  at equal steps, the last quarter that both have" if told else "  no metric of both runs can be compared")
+    width = max((min(len(d.name), 28) for d in told[:MOST]), default=0)
+    several = len({d.stage for d in told}) > 1
+    for d in told[:MOST]:
+        name = t.plain(d.name)
+        name = (name if len(name) <= width else name[: width - 1] + "…").ljust(width)
+        stage = f" [{t.plain(d.stage)}]" if several else ""
+        yield f"  {name}  {t.paint(d.outcome, STYLES[d.outcome])}{stage}  {exact(_short(d.base))} {arrow} {exact(_short(d.other))}  {_change(d)}"
+        for line in _best(d):
+            yield from t.wrap(line, indent=width + 6, first=" " * (width + 4))
+    if len(told) > MOST:
+        yield f"  … {len(told) - MOST} more: --format json"
+    few = len(c.curves) - len(told)
+    if few:
+        yield f"  {plural(few, 'metric')} with too few points in common to compare"
+    yield ""
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.4g}")
+
+
+def _change(d: CurveDifference) -> str:
+    if d.difference is None or d.error is None:
+        return ""
+    relative = f", {d.relative:+.1%}" if d.relative is not None and abs(d.relative) < 100 else ""
+    return f"({d.difference:+.3g} ± {d.error:.2g}{relative}; {d.axis} {short(round(d.start or 0))} to {short(round(d.end or 0))})"
+
+
+def _best(d: CurveDifference) -> Iterator[str]:
+    """Who comes to the best of the other, and when: said only where the curves differ."""
+    if d.outcome not in ("better", "worse"):
+        return
+    for who, level, at in (("the other", d.base_best, d.reaches_base_best), ("the base", d.other_best, d.reaches_other_best)):
+        whose = "the base's" if who == "the other" else "the other's"
+        when = f"at {d.axis} {short(round(at))}" if at is not None else "never"
+        yield f"{who} comes to {whose} best level, {exact(_short(level))}, {when}"
+
+
+def _findings(title: str, found: Sequence[FindingDifference], t: Terminal) -> Iterator[str]:
+    if not found:
+        return
+    yield t.paint(title, "bold")
+    for f in found[:MOST]:
+        yield from t.wrap(f"{f.severity}  {f.rule} {f.name}: {f.message}", indent=6, first="  ")
+    if len(found) > MOST:
+        yield f"  … {len(found) - MOST} more: --format json"
+    yield ""
