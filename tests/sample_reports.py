@@ -18,16 +18,49 @@ HOSTILE = (
 
 def curve(stage: str, name: str, role: str | None, points: int = 400) -> r.Curve:
     y = tuple(None if i == 70 else 5 / (1 + i / 40) + 0.2 * math.sin(i) for i in range(points))
-    return r.Curve(stage, name, role, "step", tuple(range(0, 10 * points, 10)), y, (0, points // 2), 20 * points, 2, r.Trend((0, 2000), (5, 0.6), (0,), 40))
+    return r.Curve(
+        stage,
+        name,
+        role,
+        "step",
+        tuple(range(0, 10 * points, 10)),
+        y,
+        (0, points // 2),
+        20 * points,
+        2,
+        r.Trend((0, 2000), (5, 0.6), (0,), 40),
+    )
 
 
 def everything(name: str = "train/loss", stage: str = "dynamics", path: str = "runs/a") -> r.Report:
     """A report that fills every field; the words that a run can choose are the arguments."""
     window = r.Window(name, 500, 900)
-    measures = tuple(r.Measure(f"{name} {i}", v, name, f"{path}:{i}") for i, v in enumerate((1.5, math.nan, math.inf, name, None, 7, 8.25)))
+    measures = tuple(
+        r.Measure(f"{name} {i}", v, name, f"{path}:{i}")
+        for i, v in enumerate((1.5, math.nan, math.inf, name, None, 7, 8.25))
+    )
     found = (
-        r.Finding("LOSS101", "rising-loss", "critical", stage, f"{name} rises", measures, 500, name, (r.Action(f"Stop {name}", "now", "stop"),), window),
-        r.Finding("LOSS103", "loss-spikes", "warning", stage, f"{name} spikes", caused_by="LOSS101", window=r.Window("lr", 100, 200)),
+        r.Finding(
+            "LOSS101",
+            "rising-loss",
+            "critical",
+            stage,
+            f"{name} rises",
+            measures,
+            500,
+            name,
+            (r.Action(f"Stop {name}", "now", "stop"),),
+            window,
+        ),
+        r.Finding(
+            "LOSS103",
+            "loss-spikes",
+            "warning",
+            stage,
+            f"{name} spikes",
+            caused_by="LOSS101",
+            window=r.Window("lr", 100, 200),
+        ),
         r.Finding("ENV101", "wrong-checkout", "warning", None, f"{path} differs", actions=(r.Action("Look"),)),
     )
     summary = r.StageSummary(
@@ -36,7 +69,15 @@ def everything(name: str = "train/loss", stage: str = "dynamics", path: str = "r
         {"overall": 2.5, "recent": 2.25, "unit": "step/s"}, {"overall": 2404, "recent": 2671}, (5.0, 2.5, 1.25), 2, (path,),
     )  # fmt: skip
     unchecked = (r.Unchecked("SYS103", "growing-memory", stage, f"no {name}", f"log {name}"),)
-    checks = r.Checks(3, 7, unchecked, unchecked, (r.Unchecked("X101", "bad-rule", None, name),), ("LOSS102",), (r.Unchecked("LOG103", "traceback", None, name),))
+    checks = r.Checks(
+        3,
+        7,
+        unchecked,
+        unchecked,
+        (r.Unchecked("X101", "bad-rule", None, name),),
+        ("LOSS102",),
+        (r.Unchecked("LOG103", "traceback", None, name),),
+    )
     return r.Report(
         "0.1.0", path, "critical", (summary,), found, (r.PlannedAction(1, f"Stop {name}", ("LOSS101",), "now", stage),), r.TrustedCheckpoint(path, 26_000, name), checks,
         (r.ReadProblem(f"{path}:17", name, "repair it"),), {"files": 3, "ignored": 5, "points": 16_000, "seconds": 0.25}, "",

@@ -13,12 +13,34 @@ from runvet.run import Run, Series, Stage
 POINT = st.one_of(st.floats(-1e6, 1e6, width=32), st.sampled_from([np.nan, np.inf, -np.inf]))
 
 
-def series(y: np.ndarray, *, x: np.ndarray | None = None, segment: np.ndarray | None = None, name: str = "loss", role: str | None = "train_loss") -> Series:
+def series(
+    y: np.ndarray,
+    *,
+    x: np.ndarray | None = None,
+    segment: np.ndarray | None = None,
+    name: str = "loss",
+    role: str | None = "train_loss",
+) -> Series:
     n, finite = len(y), y[np.isfinite(y)]
     none, zero = np.full(n, np.nan), np.zeros(n, np.int64)
     step = np.arange(n, dtype=float) if x is None else x
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (np.nan, np.nan)
-    return Series(name, y, step, none, none, zero, zero, zero if segment is None else segment, ("a.csv",), n, n - len(finite), low, high, role=role)
+    return Series(
+        name,
+        y,
+        step,
+        none,
+        none,
+        zero,
+        zero,
+        zero if segment is None else segment,
+        ("a.csv",),
+        n,
+        n - len(finite),
+        low,
+        high,
+        role=role,
+    )
 
 
 @given(st.lists(POINT, min_size=1, max_size=400), st.integers(8, 120), st.integers(1, 3))

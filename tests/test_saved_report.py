@@ -13,13 +13,13 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_reports import HOSTILE, everything, hostile
 
 import runvet
 from runvet import api
 from runvet import report as r
 from runvet.cli.main import main
 from runvet.render import DOCUMENTS
+from sample_reports import HOSTILE, everything, hostile
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "runs"
 WORDS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=12))
@@ -32,9 +32,21 @@ FINDINGS = st.builds(
     st.lists(MEASURES, max_size=3).map(tuple), st.none() | NUMBERS, WORDS,
     st.lists(st.builds(r.Action, WORDS, WORDS, st.sampled_from(r.KINDS)), max_size=2).map(tuple), st.none() | WINDOWS,
 )  # fmt: skip
-STAGES = st.builds(r.StageSummary, st.just("s"), st.sampled_from(r.VERDICTS), WORDS, st.builds(r.Steps, st.just(0), st.integers(1, 10**6)), sparkline=st.lists(st.floats(-9, 9), max_size=12).map(tuple))
+STAGES = st.builds(
+    r.StageSummary,
+    st.just("s"),
+    st.sampled_from(r.VERDICTS),
+    WORDS,
+    st.builds(r.Steps, st.just(0), st.integers(1, 10**6)),
+    sparkline=st.lists(st.floats(-9, 9), max_size=12).map(tuple),
+)
 REPORTS = st.builds(
-    r.Report, st.just("0.1.0"), WORDS, st.sampled_from(r.VERDICTS), STAGES.map(lambda s: (s,)), st.lists(FINDINGS, max_size=3).map(tuple)
+    r.Report,
+    st.just("0.1.0"),
+    WORDS,
+    st.sampled_from(r.VERDICTS),
+    STAGES.map(lambda s: (s,)),
+    st.lists(FINDINGS, max_size=3).map(tuple),
 )
 
 
@@ -97,8 +109,14 @@ def spoilt(**changes: Any) -> dict[str, Any]:
         (spoilt(verdict="fine"), "verdict is 'fine'"),
         (spoilt(stages=[{"name": "a"}]), r"stages\[0\]\.verdict is missing"),
         (spoilt(findings={"a": 1}), "findings must be a list"),
-        (spoilt(findings=[{"rule": 7, "name": "x", "severity": "warning", "stage": None, "message": ""}]), r"findings\[0\]\.rule must be str"),
-        (spoilt(curves=[{"stage": "a", "name": "b", "role": None, "axis": "step", "x": [1], "y": ["high"]}]), r"curves\[0\]\.y\[0\]"),
+        (
+            spoilt(findings=[{"rule": 7, "name": "x", "severity": "warning", "stage": None, "message": ""}]),
+            r"findings\[0\]\.rule must be str",
+        ),
+        (
+            spoilt(curves=[{"stage": "a", "name": "b", "role": None, "axis": "step", "x": [1], "y": ["high"]}]),
+            r"curves\[0\]\.y\[0\]",
+        ),
         ([], "is an object, not list"),
     ],
 )
@@ -109,7 +127,9 @@ def test_what_is_wrong_is_named(saved: Any, why: str) -> None:
 
 def test_report_command_draws_what_check_saved(tmp_path: Path) -> None:
     saved, page = tmp_path / "r.json", tmp_path / "r.html"
-    run = CliRunner().invoke(main, ["check", str(EXAMPLES / "diverging"), "--curves", "--also", f"json={saved}", "--also", f"html={page}"])
+    run = CliRunner().invoke(
+        main, ["check", str(EXAMPLES / "diverging"), "--curves", "--also", f"json={saved}", "--also", f"html={page}"]
+    )
     assert run.exit_code == 1
     assert run.output.rstrip().endswith(f"HTML report: {page}")
     text = CliRunner().invoke(main, ["report", str(saved)])
@@ -122,14 +142,31 @@ def test_report_command_draws_what_check_saved(tmp_path: Path) -> None:
 
 def test_json_holds_curves_only_when_asked(tmp_path: Path) -> None:
     saved = tmp_path / "r.json"
-    CliRunner().invoke(main, ["check", str(EXAMPLES / "healthy"), "--format", "html", "--also", f"json={saved}", "--output", str(tmp_path / "r.html")])
+    CliRunner().invoke(
+        main,
+        [
+            "check",
+            str(EXAMPLES / "healthy"),
+            "--format",
+            "html",
+            "--also",
+            f"json={saved}",
+            "--output",
+            str(tmp_path / "r.html"),
+        ],
+    )
     assert "curves" not in json.loads(saved.read_text())
     assert "curves" not in r.to_dict(api.judge(api.read(EXAMPLES / "healthy")))
-    CliRunner().invoke(main, ["check", str(EXAMPLES / "healthy"), "--format", "json", "--curves", "--output", str(saved)])
+    CliRunner().invoke(
+        main, ["check", str(EXAMPLES / "healthy"), "--format", "json", "--curves", "--output", str(saved)]
+    )
     assert json.loads(saved.read_text())["curves"][0]["name"]
 
 
-@pytest.mark.parametrize(("content", "why"), [("{", "not JSON"), ('{"schema_version": 9}', "schema_version 9"), ("[]", "empty list"), (None, "No such file")])
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [("{", "not JSON"), ('{"schema_version": 9}', "schema_version 9"), ("[]", "empty list"), (None, "No such file")],
+)
 def test_a_result_that_cannot_be_read_is_status_2(tmp_path: Path, content: str | None, why: str) -> None:
     file = tmp_path / "r.json"
     if content is not None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
 import runvet
 from runvet import engine, verdict
-from runvet.artifacts.finding import below
+from runvet.beside import beside
 from runvet.config import Config, find
 from runvet.discover import discover
 from runvet.report import Curve, Finding, ReadProblem, Report, StageSummary, Unchecked
@@ -21,17 +20,19 @@ from runvet.stages import build
 from runvet.summary import summarise
 
 
-def read(path: str | PathLike[str], config: Config | None = None, *, points: int | None = POINTS) -> Run:
-    """Read every log and configuration below a path, without executing anything from it.
+def read(
+    path: str | PathLike[str], config: Config | None = None, *, points: int | None = POINTS, logs_only: bool = False
+) -> Run:
+    """Read every log, configuration and checkpoint below a path, without executing anything from it.
 
-    `points` bounds the points kept of one file (None: all). Raises FileNotFoundError and ConfigError; what can't
-    be read inside the path is listed in `Run.problems`.
+    `points` bounds the points kept of one file (None: all). `logs_only` leaves checkpoints and samples alone.
+    Raises FileNotFoundError and ConfigError; what can't be read inside the path is listed in `Run.problems`.
     """
     root = Path(path)
     if not root.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     run = build(str(path), discover(root, points=points), config if config is not None else find(root))
-    return replace(run, artifacts=below(root))
+    return run if logs_only else beside(run, root)
 
 
 def check(path: str | PathLike[str], config: Config | None = None) -> Report:

@@ -24,8 +24,8 @@ Outcome: TypeAlias = Literal["better", "worse", "no difference", "too few points
 
 SCHEMA_VERSION = 1
 LATE = 0.75  # of the common steps lie before the part that is compared
-BINS = 8
-TIMES = frozenset({"step_time", "data_time", "throughput", "clock", "memory", "utilisation"})  # speed is told apart
+BINS, MOST_BINS = 8, 16
+TIMES = frozenset({"step_time", "data_time", "throughput", "clock", "memory", "gpu_utilisation"})  # speed is told apart
 PER_BIN = 5  # points of each run in a bin, from which medians make sense
 FEWEST = 4  # differences
 MEDIAN_SE = 1.2533  # sqrt(pi / 2), as in statistics
@@ -244,7 +244,7 @@ def curve(base: Series, other: Series, stage: str = "") -> CurveDifference:
         return told
     start = low + LATE * (high - low)
     made = _differences(a, b, start, high)
-    if made is None:  # few evaluations: the second half tells more than a quarter of them
+    if made is None or len(made[1]) < BINS:  # few evaluations: the second half tells more than a quarter of them
         start = low + 0.5 * (high - low)
         made = _differences(a, b, start, high)
     if made is None:
@@ -280,7 +280,7 @@ def _differences(
     late = [(x[(x >= start) & (x <= end)], v[(x >= start) & (x <= end)]) for x, v in (a, b)]
     few = min(len(x) for x, _ in late)
     if few >= BINS * PER_BIN:
-        edges = np.linspace(start, end, BINS + 1)
+        edges = np.linspace(start, end, min(MOST_BINS, max(BINS, few // (2 * PER_BIN))) + 1)
         medians, errors = zip(*(_bins(x, v, edges) for x, v in late), strict=True)
         both = np.isfinite(medians[0]) & np.isfinite(medians[1])
         difference = (medians[1] - medians[0])[both]

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from runvet.artifacts.finding import below
+from runvet.beside import beside
 from runvet.config import Config
 from runvet.discover import discover, look_at, read_one
 from runvet.readers import Reader
@@ -64,7 +64,7 @@ class Follower:
             raise FileNotFoundError(f"{self.root}: no such file or folder")
         self.cost = Read()
         found = discover(self.root, points=self.points, look=self._look, read=self._read)
-        return replace(build(str(self.root), found, self.config), artifacts=below(self.root))
+        return beside(build(str(self.root), found, self.config), self.root)
 
     def _look(self, path: Path, relative: str) -> tuple[Source, Reader | None]:
         signature = _signature(path)

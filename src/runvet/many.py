@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
@@ -43,7 +44,7 @@ def check_many(
     if jobs is not None and jobs < 1:
         raise ValueError("jobs must be at least 1")
     task = functools.partial(judge_one, config=config, curves=curves)
-    tell = done or (lambda finished, of: None)
+    tell = done or _silent
     workers = min(jobs or cpus(), len(targets))
     if executor is not None:
         return _submitted(executor, task, targets, tell)
@@ -57,9 +58,11 @@ def judge_one(path: Path, config: Configure = None, curves: bool | int = False) 
     from runvet import api
     from runvet.config import find
 
+    start = time.perf_counter()
     try:
         mine = config(path) if callable(config) else config if config is not None else find(path)
-        return api.judge(api.read(path, mine), mine, curves=curves)
+        run = api.read(path, mine)
+        return api.judge(run, mine, seconds=time.perf_counter() - start, curves=curves)
     except (OSError, ConfigError) as error:
         return failed(path, str(error))
     except MemoryError:
@@ -71,6 +74,10 @@ def judge_one(path: Path, config: Configure = None, curves: bool | int = False) 
 def failed(path: Path, why: str) -> Report:
     """The report of a run that could not be judged at all."""
     return Report(runvet=runvet.__version__, path=mask(str(path))[0], verdict="not judged", why_not_judged=mask(why)[0])
+
+
+def _silent(finished: int, of: int) -> None:  # noqa: ARG001
+    """Tell nobody."""
 
 
 def cpus() -> int:

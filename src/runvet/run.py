@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runvet.artifacts.model import Artifacts
+from runvet.checkpoints.model import Checkpoint
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -269,3 +270,4 @@ class Run:
     settings: tuple[Setting, ...] = ()
     readers: Mapping[str, str] = field(default_factory=dict)  # file -> reader that took it
     artifacts: Artifacts | None = field(default=None, compare=False, repr=False)  # samples, data, predictions
+    checkpoints: tuple[Checkpoint, ...] = field(default=(), compare=False, repr=False)

@@ -74,7 +74,7 @@ class _Column:
             self.maximum = max(self.maximum, float(finite.max()))
         skip = -self.total % self.stride
         for name, new in zip(_COLUMNS, columns, strict=True):
-            getattr(self, name).frombytes(np.ascontiguousarray(new[skip :: self.stride]).tobytes())
+            getattr(self, name).frombytes(memoryview(np.ascontiguousarray(new[skip :: self.stride])).cast("B"))
         kept_last = (self.total + len(value) - 1) % self.stride == 0
         self.tail = None if kept_last else (
             float(value[-1]), float(columns[1][-1]), float(columns[2][-1]), float(columns[3][-1]), int(columns[4][-1])

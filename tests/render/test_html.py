@@ -10,11 +10,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from sample_reports import HOSTILE, everything, hostile
 
 from runvet import api, curves
 from runvet.render import html
 from runvet.run import Run, Series, Stage
+from sample_reports import HOSTILE, everything, hostile
 
 
 class Page(HTMLParser):
@@ -61,7 +61,11 @@ def test_policy_allows_exactly_the_scripts_and_styles_of_the_page() -> None:
     assert "unsafe" not in policy
     for kind in ("script", "style"):
         allowed = set(re.findall(r"'(sha256-[^']+)'", re.search(f"{kind}-src ([^;]+)", policy)[1]))  # type: ignore[index]
-        here = {"sha256-" + base64.b64encode(hashlib.sha256(c.encode()).digest()).decode() for t, a, c in page.code if t == kind and "type" not in a}
+        here = {
+            "sha256-" + base64.b64encode(hashlib.sha256(c.encode()).digest()).decode()
+            for t, a, c in page.code
+            if t == kind and "type" not in a
+        }
         assert here == allowed
 
 
@@ -74,7 +78,9 @@ def test_hostile_words_stay_data() -> None:
     assert json.loads(data)[0]["stages"][0]["name"] == HOSTILE[3]
 
 
-@pytest.mark.parametrize("word", ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "srcdoc"])
+@pytest.mark.parametrize(
+    "word", ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "srcdoc"]
+)
 def test_the_page_is_built_without_markup_from_strings(word: str) -> None:
     assert word not in "\n".join(html._read(name) for name in html.SCRIPTS)
 
@@ -86,7 +92,25 @@ def test_a_run_of_a_hundred_thousand_points_is_below_a_megabyte() -> None:
     made = []
     for i, role in enumerate(("train_loss", "val_loss", "lr", "grad_norm", None, None)):
         y = 3 + rng.standard_normal(n)
-        made.append(Series(f"metric/{i}", y, step, none, none, zero, zero, zero, ("m.csv",), n, 0, float(y.min()), float(y.max()), role=role, direction="down" if i == 0 else None))
+        made.append(
+            Series(
+                f"metric/{i}",
+                y,
+                step,
+                none,
+                none,
+                zero,
+                zero,
+                zero,
+                ("m.csv",),
+                n,
+                0,
+                float(y.min()),
+                float(y.max()),
+                role=role,
+                direction="down" if i == 0 else None,
+            )
+        )
     report = api.judge(Run("r", (Stage("r", "r", tuple(made)),)), curves=True)
     text = html.render([report])
     assert len(text.encode()) < 1_000_000

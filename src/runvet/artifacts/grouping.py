@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Literal, TypeAlias
 
 from runvet.artifacts.model import Item
@@ -22,7 +22,7 @@ SAMPLE = frozenset(
 PREDICTION = frozenset("pred preds prediction predictions predicted evaluation eval evals results test_results".split())
 # Files that picture or describe something else than samples.
 OTHER = frozenset("plot plots figure figures chart curve curves loss losses logo screenshot screenshots confusion histogram"
-                  " metrics attention mask masks heatmap icon icons docs assets parity config configs".split())  # fmt: skip
+                  " metrics attention mask masks heatmap icon icons docs assets parity config configs seg segmentation semantic depth normals".split())  # fmt: skip
 PLAIN = frozenset("sample samples img image images grid grids out output result voxel voxels data arr array item file generated gen"
                   " fake real reals fakes frame step iter epoch pred prediction the of and at id idx index no num number n"
                   " ep it iteration global seed".split())  # fmt: skip
@@ -136,9 +136,19 @@ def groups(items: Iterable[Item], suffixes: Sequence[str]) -> tuple[Group, ...]:
             continue
         folder, _, file = item.name.rpartition("/")
         step, axis = step_of(item.name) if what == "samples" else (None, "step")
-        entry = Entry(item, step, axis, label_of(file), split_of(folder))
+        entry = Entry(item, step, axis, label_of(file), split_of(item.name))
         found.setdefault((what, _pattern(folder) + item.suffix), []).append(entry)
     return tuple(Group(key.rpartition(".")[0], what, _numbered(entries, what)) for (what, key), entries in found.items())
+
+
+def everything(items: Iterable[Item], suffixes: Sequence[str]) -> tuple[Group, ...]:
+    """All files with these suffixes as data, grouped by folder: for a path that a person calls data."""
+    found: dict[str, list[Entry]] = {}
+    for item in items:
+        if item.suffix in suffixes:
+            folder, _, file = item.name.rpartition("/")
+            found.setdefault(_pattern(folder) + item.suffix, []).append(Entry(item, label=label_of(file), split=split_of(item.name)))
+    return tuple(Group(key.rpartition(".")[0], "data", tuple(entries)) for key, entries in found.items())
 
 
 def _pattern(folder: str) -> str:
@@ -154,7 +164,7 @@ def _numbered(entries: list[Entry], what: What) -> tuple[Entry, ...]:
     for names in (folders, stems):
         if all(n.isdigit() for n in names):
             numbers = sorted({int(n) for n in names})
-            gaps = [b - a for a, b in zip(numbers, numbers[1:], strict=False)]
+            gaps = [b - a for a, b in pairwise(numbers)]
             # Files numbered 0, 1, 2 are samples of one moment; steps are further apart.
             if len(numbers) > 1 and min(gaps) >= (10 if names is stems else 2):
                 return tuple(replace(e, step=float(n)) for e, n in zip(entries, names, strict=True))

@@ -73,14 +73,21 @@ def read_npz(path: Path) -> Contents:
     problems: list[str] = []
     left = LIMIT
     for name, stream in _members(path, problems):
-        try:
-            arrays[name] = values(stream, left)
-            left -= arrays[name].nbytes
-        except UnreadableError as error:
-            problems.append(f"{name[:80]!r}: {error}")
+        array = _array(name, stream, left, problems)
+        if array is not None:
+            arrays[name] = array
+            left -= array.nbytes
     if not arrays:
         raise UnreadableError("; ".join(problems[:3]) or "no array in it")
     return Contents(arrays, tuple(problems))
+
+
+def _array(name: str, stream: BinaryIO, limit: int, problems: list[str]) -> Array | None:
+    try:
+        return values(stream, limit)
+    except UnreadableError as error:
+        problems.append(f"{name[:80]!r}: {error}")
+        return None
 
 
 def peek_npy(path: Path) -> Shapes:

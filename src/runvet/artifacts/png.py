@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,7 @@ def decode(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
     rows = [(h, (w * channels * depth + 7) // 8, w) for h, w in sizes]
     need = sum(h * (n + 1) for h, n, w in rows if h and w)
     raw = _inflate(packed, need)
-    out = np.zeros((height, width, channels), np.uint16 if depth == 16 else np.uint8)
+    out: npt.NDArray[Any] = np.zeros((height, width, channels), np.uint16 if depth == 16 else np.uint8)
     at = 0
     for number, (h, n, w) in enumerate(rows):
         if not h or not w:
@@ -149,9 +150,9 @@ def _unpack(rows: Bytes, width: int, channels: int, depth: int, *, scale: bool) 
     if depth == 8:
         return rows.reshape(len(rows), width, channels)
     bits = np.unpackbits(rows, axis=1)[:, : width * depth].reshape(len(rows), width, depth)
-    values = np.zeros((len(rows), width), np.uint8)
+    values: Bytes = np.zeros((len(rows), width), np.uint8)
     for bit in range(depth):
-        values = (values << 1) | bits[:, :, bit]
+        values = np.asarray((values << 1) | bits[:, :, bit], np.uint8)
     return (values * (255 // ((1 << depth) - 1)) if scale else values)[:, :, None]
 
 

@@ -33,15 +33,20 @@ def read_json(path: Path) -> Contents:
 
 def read_jsonl(path: Path) -> Contents:
     """Records, one a line; a line that is none is a problem. Raises UnreadableError where there is no record."""
-    records, bad = [], 0
-    for line in itertools.islice(_bytes(path)[:BYTES].splitlines(), ROWS):
-        try:
-            records.append(orjson.loads(line))
-        except orjson.JSONDecodeError:
-            bad += 1
+    lines = [line for line in itertools.islice(_bytes(path)[:BYTES].splitlines(), ROWS) if line.strip()]
+    read = [_record(line) for line in lines]
+    records = [r for r in read if r is not None]
     if not records:
         raise UnreadableError("no JSON record")
+    bad = len(lines) - len(records)
     return Contents(columns(records), (f"{bad} lines are no JSON",) if bad else (), records)
+
+
+def _record(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def read_csv(path: Path) -> Contents:

@@ -62,7 +62,7 @@ def _empty(checkpoint: Checkpoint, root: str, role: Role | None) -> list[Problem
         )
         return [Problem("empty-checkpoint", f"holds no tensors: {what}")]
     models = [t for t in checkpoint.tensors if t.role in ("model", "ema")]
-    if not models and hollow and role is None:
+    if not models and hollow and (role is None or any("model" in words(n) for n in hollow)):
         return [
             Problem(
                 "empty-checkpoint", f"its {hollow[0]} is empty, while it holds {len(checkpoint.tensors)} other tensors"
@@ -79,6 +79,11 @@ def hollow_tensors(models: list[Tensor]) -> list[Problem]:
     return []
 
 
+def infinite_on_purpose(name: str) -> bool:
+    """Whether a tensor of this name (a mask, a running extreme) holds infinities in healthy models."""
+    return _MASKS.search(name) is not None
+
+
 def non_finite(checkpoint: Checkpoint) -> list[Problem]:
     """Values that are NaN or infinite where they should not be, by tensor."""
     if checkpoint.values is None:
@@ -87,7 +92,7 @@ def non_finite(checkpoint: Checkpoint) -> list[Problem]:
     bad = [
         (t, int(n))
         for t, n in zip(checkpoint.tensors, counts, strict=True)
-        if n and t.role != "other" and not _MASKS.search(t.name)
+        if n and t.role != "other" and not infinite_on_purpose(t.name)
     ]
     if not bad:
         return []

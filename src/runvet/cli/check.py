@@ -26,17 +26,44 @@ CURVES = 36_000  # points of curves in all the reports of one document
 
 @click.command("check")
 @click.argument("paths", nargs=-1, metavar="PATH...")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to draw the report.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to this file instead of standard output.")
-@click.option("--also", type=AlsoType(), multiple=True, metavar="FORMAT=FILE", help="Write this document too, such as html=report.html; may be repeated.")
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to draw the report."
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the report to this file instead of standard output.",
+)
+@click.option(
+    "--also",
+    type=AlsoType(),
+    multiple=True,
+    metavar="FORMAT=FILE",
+    help="Write this document too, such as html=report.html; may be repeated.",
+)
 @click.option("--curves", "keep", is_flag=True, help="Keep the curves in JSON, so that `runvet report` can draw them.")
-@click.option("--select", multiple=True, metavar="RULES", help="Only these rules: codes, names or families, comma-separated.")
+@click.option(
+    "--select", multiple=True, metavar="RULES", help="Only these rules: codes, names or families, comma-separated."
+)
 @click.option("--ignore", multiple=True, metavar="RULES", help="Leave these rules out.")
-@click.option("--fail-on", type=click.Choice(["critical", "warning", "never"]), default="warning", show_default=True, help="Lowest finding that gives exit status 1.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["critical", "warning", "never"]),
+    default="warning",
+    show_default=True,
+    help="Lowest finding that gives exit status 1.",
+)
 @click.option("--require", multiple=True, metavar="RULES", help="Exit with 2 unless these rules could be checked.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="Use this runvet.toml.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes that judge many runs at once (default: one for each CPU).")
-@click.option("-v", "--verbose", is_flag=True, help="Also list which reader took which file, what was ignored and why, and what passed.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Processes that judge many runs at once (default: one for each CPU)."
+)
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Also list which reader took which file, what was ignored and why, and what passed.",
+)
 def command(
     paths: tuple[str, ...], form: str, output: Path | None, also: tuple[Also, ...], keep: bool, select: tuple[str, ...], ignore: tuple[str, ...],
     fail_on: str, require: tuple[str, ...], config_file: Path | None, jobs: int | None, verbose: bool,
@@ -51,7 +78,10 @@ def command(
         points = max(2_000, CURVES // len(targets)) if needs_curves(form, also, keep=keep) else 0
         several = len(targets) > FEW and jobs != 1
         if several:
-            reports, runs = _check_many(targets, partial(configured, file=config_file, select=select, ignore=ignore), jobs, points), None
+            reports, runs = (
+                _check_many(targets, partial(configured, file=config_file, select=select, ignore=ignore), jobs, points),
+                None,
+            )
         else:
             results = [_check(path, configured(path, config_file, select, ignore), points) for path in targets]
             reports, runs = [report for report, _ in results], [run for _, run in results]
@@ -65,7 +95,9 @@ def command(
     sys.exit(max(status(report, fail_on, require) for report in reports))
 
 
-def _check_many(paths: Sequence[Path], configure: Callable[[Path], Config], jobs: int | None, points: int) -> list[Report]:
+def _check_many(
+    paths: Sequence[Path], configure: Callable[[Path], Config], jobs: int | None, points: int
+) -> list[Report]:
     """Judge many paths by several processes, with a line that counts them on a terminal."""
     from runvet.cli.progress import counting
     from runvet.many import check_many

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from runvet.cli.common import fail, quiet_pipe
 
 @click.command("export")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True, help="How to write the rows.")
+@click.option("--format", "form", type=click.Choice(["jsonl", "csv", "parquet"]), default="jsonl", show_default=True, help="How to write the rows.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead of standard output.")
 def command(path: Path, form: str, output: Path | None) -> None:
     """Write every metric below PATH in long form: one row a point, as the run named it."""
@@ -21,17 +22,16 @@ def command(path: Path, form: str, output: Path | None) -> None:
     from runvet.config import Config
 
     try:
-        run = read(path, Config(), points=None)
+        run = read(path, Config(), points=None, logs_only=True)
     except OSError as error:
         fail(str(error))
     for problem in run.problems:
         click.echo(f"{problem.where}: {problem.why}", err=True)
-    with quiet_pipe():
-        if output is None:
-            export.write(run, sys.stdout.buffer, form)
-            sys.stdout.buffer.flush()
-        else:
-            with output.open("wb") as stream:
-                export.write(run, stream, form)
+    try:
+        with quiet_pipe(), output.open("wb") if output is not None else nullcontext(sys.stdout.buffer) as stream:
+            export.write(run, stream, form)
+            stream.flush()
+    except ImportError as error:
+        fail(str(error))
     if not any(stage.series for stage in run.stages):
         fail(f"{path}: no metrics found")

@@ -13,7 +13,7 @@ COMMANDS = {
     "watch": "Judge a run again and again while it grows.",
     "compare": "Tell how runs differ, and whether one is better.",
     "report": "Draw a saved result again, in any format.",
-    "export": "Write every metric of any tool as JSON lines or CSV.",
+    "export": "Write every metric of any tool as JSON lines, CSV or Parquet.",
     "rules": "List what runvet checks.",
     "explain": "Show one rule's page.",
     "new-rule": "Write a file for a rule of your own.",

@@ -87,7 +87,7 @@ def grid_samples(found: StageGroups, stage: Stage) -> GridSamples | Missing:
     data = max((_read(found.artifacts, labelled(found.artifacts, g.entries), DATA) for g in real), key=len, default=[])
     if not data:
         return Missing("no grids of the data beside the samples", "keep the data set below the run, or some of it in data/")
-    background, why = _background(stage, [g for _, g in data], [g for _, g in samples])
+    background, why = _background(stage, [g for _, g in data])
     return _made(group, samples, data, background, why)
 
 
@@ -114,7 +114,7 @@ def _read(artifacts: Artifacts, entries: Sequence[Entry], most: int) -> list[tup
     return out[:most]
 
 
-def _background(stage: Stage, data: Sequence[Grid], samples: Sequence[Grid]) -> tuple[frozenset[int], str]:
+def _background(stage: Stage, data: Sequence[Grid]) -> tuple[frozenset[int], str]:
     """The values of empty cells: as the configuration says, else the value that fills most of the data's cells."""
     told: set[int] = set()
     sources = []

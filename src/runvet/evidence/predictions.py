@@ -38,6 +38,7 @@ class Pair:
 
     @property
     def n(self) -> int:
+        """How many samples."""
         return len(self.pred)
 
     @cached_property

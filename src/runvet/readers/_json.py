@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,7 @@ class RowBuffer:
     def __init__(self, writer: Writer, sink: Sink) -> None:
         self.writer, self.sink, self.count = writer, sink, 0
         self.lines: list[int] = []
-        self.groups: dict[tuple[str, ...], tuple[list[int], list[tuple[Any, ...]]]] = {}
+        self.groups: dict[tuple[str, ...], tuple[list[int], list[list[Any]]]] = {}  # keys -> places, columns
 
     def add(self, row: dict[str, Any], line: int) -> None:
         """Add one row, which stands in `line` (or is record number `line`)."""
@@ -132,13 +133,45 @@ class RowBuffer:
         keys = tuple(row)
         group = self.groups.get(keys)
         if group is None:
-            group = self.groups[keys] = ([], [])
+            group = self.groups[keys] = ([], [[] for _ in keys])
         group[0].append(len(self.lines))
-        group[1].append(tuple(row.values()))
+        for column, value in zip(group[1], row.values(), strict=True):
+            column.append(value)
         self.lines.append(line)
         self.count += 1
         if len(self.lines) >= ROWS:
             self.flush()
+
+    def add_all(self, rows: list[Any], line: int) -> None:
+        """Add what stands in consecutive lines from `line` on; anything but an object is passed over."""
+        if set(map(type, rows)) == {dict} and len(set(map(len, rows))) == 1 and _CONFIG_KEYS.isdisjoint(rows[0]):
+            keys = tuple(rows[0])
+            try:  # as many keys each, and all of the first one's: the same keys
+                columns = [list(map(itemgetter(key), rows)) for key in keys]
+            except KeyError:
+                pass
+            else:
+                self.add_columns(keys, columns, line)
+                return
+        for number, row in enumerate(rows, line):
+            if type(row) is dict:
+                self.add(row, number)
+
+    def add_columns(self, keys: tuple[str, ...], columns: list[list[Any]], line: int) -> None:
+        """Add rows of consecutive lines from `line` on, which all have these keys; one list of cells for each."""
+        done, size = 0, len(columns[0]) if columns else 0
+        while done < size:
+            here = len(self.lines)
+            stop = min(size, done + ROWS - here)
+            places, mine = self.groups.setdefault(keys, ([], [[] for _ in keys]))
+            places.extend(range(here, here + stop - done))
+            for column, new in zip(mine, columns, strict=True):
+                column += new[done:stop]
+            self.lines.extend(range(line + done, line + stop))
+            self.count += stop - done
+            done = stop
+            if len(self.lines) >= ROWS:
+                self.flush()
 
     def settings(self, row: dict[str, Any], line: int) -> bool:
         """Whether the row is a run's configuration; then it is kept as settings."""
@@ -155,9 +188,9 @@ class RowBuffer:
             return
         pieces: dict[str, list[tuple[FloatArray, Rows]]] = {}
         texts: dict[str, list[str | None]] = {}
-        for keys, (places, rows) in self.groups.items():
+        for keys, (places, cells_of) in self.groups.items():
             where = np.array(places, np.intp)
-            for key, cells in zip(keys, zip(*rows, strict=True), strict=True):
+            for key, cells in zip(keys, cells_of, strict=True):
                 self.gather(key, cells, where, pieces, texts)
         columns: dict[str, tuple[FloatArray, Rows | None]] = {}
         for name, parts in pieces.items():
@@ -171,7 +204,7 @@ class RowBuffer:
     def gather(
         self,
         key: str,
-        cells: tuple[Any, ...],
+        cells: Sequence[Any],
         where: Rows,
         pieces: dict[str, list[tuple[FloatArray, Rows]]],
         texts: dict[str, list[str | None]],
@@ -206,9 +239,9 @@ class RowBuffer:
         if values:
             pieces.setdefault(key, []).append((np.array(values, np.float64), np.array(places, np.intp)))
         for inner, (items, at) in nested.items():
-            self.gather(f"{key}/{inner}", tuple(items), np.array(at, np.intp), pieces, texts, depth + 1)
+            self.gather(f"{key}/{inner}", items, np.array(at, np.intp), pieces, texts, depth + 1)
 
-    def words(self, key: str, cells: tuple[Any, ...], where: Rows, texts: dict[str, list[str | None]]) -> None:
+    def words(self, key: str, cells: Sequence[Any], where: Rows, texts: dict[str, list[str | None]]) -> None:
         column = texts.setdefault(key, [None] * len(self.lines))
         for place, cell in zip(where.tolist(), cells, strict=True):
             if isinstance(cell, str):

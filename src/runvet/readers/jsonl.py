@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import orjson
@@ -18,6 +19,9 @@ from runvet.source import Source
 
 # Names of logs that may hold a single row so far.
 _LOGS = ("progress.json", "metrics.json", "scalars.json", "log.json")
+_NUMERIC = b"0123456789+-.eE"
+_VALUE = re.compile(rb"(?<=[:\s])-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?=\s*[,}])")  # a number that is the value of a key
+_TOGETHER = 2_048  # lines parsed together
 _DECODER = json.JSONDecoder()
 
 
@@ -76,23 +80,65 @@ class _Log(Lines):
 
     def block(self, data: bytes) -> None:
         whole = data.endswith(b"\n")
+        numbers = _numbers(data) if whole else None
+        if numbers is not None:
+            keys, columns = numbers
+            self.rows.add_columns(keys, columns, self.line + 1)
+            self.line += len(columns[0])
+            return
         lines = data.split(b"\n")
         if whole:
             lines.pop()
-        for number, text in enumerate(lines, self.line + 1):
+        for begin in range(0, len(lines), _TOGETHER):
+            part = lines[begin : begin + _TOGETHER]
+            try:
+                self.rows.add_all(list(map(orjson.loads, part)), self.line + begin + 1)
+            except orjson.JSONDecodeError:
+                self._each(part, self.line + begin, None if whole else self.line + len(lines))
+        self.line += len(lines)
+
+    def _each(self, lines: list[bytes], before: int, last: int | None) -> None:
+        """Read lines of which some are not strict JSON; `last` is the number of a last line that lacks its end."""
+        for number, text in enumerate(lines, before + 1):
             if not text or text.isspace():
                 continue
             try:
                 row = orjson.loads(text)
             except ValueError:
-                _odd(text, number, self.rows, self.sink, last=not whole and number == self.line + len(lines))
+                _odd(text, number, self.rows, self.sink, last=number == last)
                 continue
             if type(row) is dict:
                 self.rows.add(row, number)
-        self.line += len(lines)
 
     def end(self) -> None:
         self.rows.flush()
+
+
+def _numbers(data: bytes) -> tuple[tuple[str, ...], list[list[Any]]] | None:
+    """Keys and columns of lines that differ in nothing but the numbers their objects hold; else None."""
+    first = data[: data.find(b"\n") + 1]
+    texts = _VALUE.split(first)
+    try:
+        row = orjson.loads(first)
+    except orjson.JSONDecodeError:
+        return None
+    if type(row) is not dict or not row or len(row) != len(texts) - 1 or not all(type(v) in (int, float) for v in row.values()):
+        return None
+    rows = data.count(b"\n")
+    if data.translate(None, _NUMERIC) != first.translate(None, _NUMERIC) * rows:
+        return None
+    joints = [texts[-1] + texts[0], *texts[1:-1]]  # what stands between two numbers, first across lines
+    cells = data[len(texts[0]) : -len(texts[-1])]
+    for place, joint in enumerate(joints):
+        if cells.count(joint) != (rows if place else rows - 1):
+            return None
+        cells = cells.replace(joint, b",")
+    try:
+        flat = orjson.loads(b"[" + cells + b"]")
+    except orjson.JSONDecodeError:
+        return None
+    wide = len(row)
+    return (tuple(row), [flat[at::wide] for at in range(wide)]) if len(flat) == rows * wide else None
 
 
 def _odd(text: bytes, number: int, rows: RowBuffer, sink: Sink, *, last: bool) -> None:

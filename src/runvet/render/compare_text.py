@@ -9,6 +9,7 @@ from runvet.render.numbers import exact, plural, short
 from runvet.render.terminal import Terminal
 
 MOST = 20  # curves, settings and findings drawn of each
+WORDS = {"better": "better", "worse": "worse", "no difference": "no difference beyond noise"}
 STYLES = {"better": "sound", "worse": "critical", "no difference": "dim", "too few points": "dim"}
 
 
@@ -62,14 +63,14 @@ def _value(d: SettingDifference, side: str) -> str:
 
 def _curves(c: Comparison, t: Terminal, arrow: str) -> Iterator[str]:
     told = [d for d in c.curves if d.outcome != "too few points"]
-    yield t.paint("Curves", "bold") + ("  at equal steps, the last quarter that both have" if told else "  no metric of both runs can be compared")
+    yield t.paint("Curves", "bold") + ("  at equal steps, late in what both have" if told else "  no metric of both runs can be compared")
     width = max((min(len(d.name), 28) for d in told[:MOST]), default=0)
     several = len({d.stage for d in told}) > 1
     for d in told[:MOST]:
         name = t.plain(d.name)
         name = (name if len(name) <= width else name[: width - 1] + "…").ljust(width)
         stage = f" [{t.plain(d.stage)}]" if several else ""
-        yield f"  {name}  {t.paint(d.outcome, STYLES[d.outcome])}{stage}  {exact(_short(d.base))} {arrow} {exact(_short(d.other))}  {_change(d)}"
+        yield f"  {name}  {t.paint(WORDS[d.outcome], STYLES[d.outcome])}{stage}  {exact(_short(d.base))} {arrow} {exact(_short(d.other))}  {_change(d)}"
         for line in _best(d):
             yield from t.wrap(line, indent=width + 6, first=" " * (width + 4))
     if len(told) > MOST:

@@ -93,8 +93,7 @@ def _failure(report: Report, finding: Finding) -> str:
     lines = [finding.message, f"at {where.file}" + (f":{where.line}" if where.line else "")]
     if finding.since_step is not None:
         lines.append(f"visible since step {finding.since_step:g}")
-    for m in finding.evidence:
-        lines.append(f"{m.what}: {exact(m.value)}" + (f" {m.unit}" if m.unit else "") + (f" ({m.where})" if m.where else ""))
+    lines += [f"{m.what}: {exact(m.value)}" + (f" {m.unit}" if m.unit else "") + (f" ({m.where})" if m.where else "") for m in finding.evidence]
     lines += [f"innocent if: {finding.innocent}"] if finding.innocent else []
     lines += [f"do: {a.do}" for a in finding.actions]
     return f"<failure type={quoted(finding.severity)} message={quoted(finding.message)}>{text(chr(10).join(lines))}</failure>"

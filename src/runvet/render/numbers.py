@@ -23,9 +23,9 @@ def short(value: float | int | str | None) -> str:
 
 def exact(value: float | int | str | None) -> str:
     """The run's own digits: up to six significant ones, without a needless tail."""
-    if value is None or isinstance(value, str):
+    if value is None or isinstance(value, str) or not math.isfinite(value):
         return short(value)
-    if math.isfinite(value) and float(value).is_integer() and abs(value) < 1e9:
+    if float(value).is_integer() and abs(value) < 1e9:
         return f"{int(value):,}"
     return f"{value:.6g}"
 

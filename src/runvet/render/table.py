@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from runvet.render.numbers import exact, plural, short
@@ -44,8 +43,9 @@ def lead(report: Report) -> StageSummary | None:
 
 def _shared(paths: Sequence[str]) -> str:
     """The folder, with its slash, that all paths have in common."""
-    common = os.path.commonprefix([p.replace("\\", "/") for p in paths])
-    return common[: common.rfind("/") + 1] if len(paths) > 1 else ""
+    first, last = min(paths, default=""), max(paths, default="")
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    return first[: first.rfind("/", 0, same) + 1] if len(paths) > 1 else ""
 
 
 def _facts(report: Report, arrow: str) -> tuple[str, str]:
@@ -63,7 +63,7 @@ def _number(value: float | None) -> str:
 
 def _top(report: Report) -> str:
     if not report.findings:
-        return report.why_not_judged if report.verdict == "not judged" else ""
+        return report.why_not_judged.replace(report.path + "/", "") if report.verdict == "not judged" else ""
     first, rest = report.findings[0], len(report.findings) - 1
     where = f" ({first.stage})" if first.stage and len(report.stages) > 1 else ""
     return f"{first.rule} {first.name}{where}" + (f" +{rest}" if rest else "")

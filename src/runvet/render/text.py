@@ -146,10 +146,16 @@ def _guilty(finding: Finding, stage: StageSummary | None, t: Terminal) -> Iterat
     yield " " * INDENT + marks + (label if INDENT + len(marks) + len(label) <= t.width else "")
 
 
+def _near(where: str) -> str:
+    """The end of a long path: the file and its folder tell enough here, JSON has the whole."""
+    parts = where.split("/")
+    return where if len(where) <= 48 or len(parts) < 3 else "…/" + "/".join(parts[-2:])
+
+
 def _details(finding: Finding) -> Iterator[str]:
     for m in finding.evidence[:MOST_EVIDENCE]:
         unit = f" {m.unit}" if m.unit else ""
-        yield f"{m.what}: {exact(m.value)}{unit}" + (f"  ({m.where})" if m.where else "")
+        yield f"{m.what}: {exact(m.value)}{unit}" + (f"  ({_near(m.where)})" if m.where else "")
     if len(finding.evidence) > MOST_EVIDENCE:
         yield f"… {len(finding.evidence) - MOST_EVIDENCE} more numbers in --format json"
     since = [f"visible since step {short(finding.since_step)}"] if finding.since_step is not None else []

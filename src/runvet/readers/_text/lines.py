@@ -57,7 +57,7 @@ def states(source: Source, sink: Sink, taker: Taker | None = None) -> Iterator[S
             end = block.rfind(b"\n") + 1
             for begin, stop, first in taker.spans(block[:end], number) if end else ():
                 for line, piece in enumerate(block[begin : stop - 1].decode(source.encoding, "replace").split("\n"), first):
-                    yield from _split(piece, line, True)
+                    yield from states_of(piece, line, True)
             number += block.count(b"\n")
             block = block[end:]
         pieces = (rest + decoder.decode(block)).split("\n")

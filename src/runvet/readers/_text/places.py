@@ -94,7 +94,8 @@ def _counted(session: Session, columns: Columns, rows: slice, known: FloatArray,
         size = tracker.length or count.length
         if not (size and count.local):
             return Places(step, known, fine, count, step)
-    return Places((known - (tracker.base or 0.0)) * size + step, known, fine, count, step)
+    with np.errstate(over="ignore"):
+        return Places((known - (tracker.base or 0.0)) * size + step, known, fine, count, step)
 
 
 def _told(session: Session, columns: Columns, steps: FloatArray) -> Mask:

@@ -49,7 +49,7 @@ function tick(value) {
   if (size >= 1e9) return String(Number(value.toPrecision(4)));
   if (size >= 1e6) return Number((value / 1e6).toPrecision(6)) + "M";
   if (size >= 1e4) return Number((value / 1e3).toPrecision(6)) + "k";
-  return String(Number(value.toPrecision(6)));
+  return Number.isInteger(value) ? grouped(String(value)) : String(Number(value.toPrecision(6)));
 }
 
 function duration(seconds) {

@@ -22,7 +22,7 @@ function evidenceTable(finding) {
   if (!finding.evidence.length) return null;
   const wordy = (m) => typeof m.value === "string" && m.value.length > 16;
   const row = (m) => wordy(m) ? el("tr", {}, el("th", { scope: "row", colspan: 2 }, m.what, el("span", { class: "words" }, m.value, m.unit && el("span", { class: "unit" }, " " + m.unit)), m.where && el("span", { class: "where" }, m.where))) : el("tr", {}, el("th", { scope: "row" }, m.what, m.where && el("span", { class: "where" }, m.where)),
-    el("td", {}, exact(m.value), m.unit && el("span", { class: "unit" }, " " + m.unit)));
+    el("td", {}, exact(m.value), m.unit && el("span", { class: m.unit.length < 16 ? "unit brief" : "unit" }, " " + m.unit)));
   const rest = finding.evidence.slice(MOST_NUMBERS);
   return el("div", { class: "evidence" }, el("table", { "aria-label": "Evidence" }, el("tbody", {}, finding.evidence.slice(0, MOST_NUMBERS).map(row))),
     rest.length ? el("details", {}, el("summary", {}, `${plural(rest.length, "more number")}`), el("table", { "aria-label": "More evidence" }, el("tbody", {}, rest.map(row)))) : null);

@@ -89,14 +89,15 @@ class App {
   print(begin) {
     if (begin) {
       this.before = this.themeNow;
+      document.documentElement.dataset.theme = "light";
+      this.panel.draw();
       this.closed = [...document.querySelectorAll("details:not([open])")];
       this.closed.forEach((d) => { d.open = true; });
-      document.documentElement.dataset.theme = "light";
     } else {
       this.closed?.forEach((d) => { d.open = false; });
       document.documentElement.dataset.theme = this.before;
+      this.panel.draw();
     }
-    this.panel.draw();
   }
 }
 

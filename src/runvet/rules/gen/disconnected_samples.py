@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from runvet import examples_artifacts as made
+from runvet.artifacts.model import Array
 from runvet.evidence.grids import GridSamples
 from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.run import Run
@@ -73,7 +74,7 @@ def disconnected_samples(grids: GridSamples, *, drop: float = 0.2, small: float 
     )  # fmt: skip
 
 
-def _broken(seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _broken(seed: int) -> Array:
     """A tree of which a third of the cells moved to random places."""
     rng = np.random.default_rng(seed)
     grid = made.tree(seed).copy()

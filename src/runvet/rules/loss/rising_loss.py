@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from runvet import examples
-from runvet.evidence.curves import Reward, TrainLoss, ValLoss, ValMetrics
+from runvet.evidence.curves import LearningRate, Reward, TrainLoss, ValLoss, ValMetrics
 from runvet.evidence.nature import Nature
 from runvet.report import Level
 from runvet.rules import Action, Measure, Sick, Unsure, rule
@@ -44,6 +44,7 @@ def rising_loss(
     reward: Reward | None,
     val_loss: ValLoss | None,
     metrics: ValMetrics | None,
+    lr: LearningRate | None,
     *,
     critic_factor: float = 4.0,  # value losses grow with the return; fourfold while the return falls is divergence
 ) -> Sick | Unsure | None:
@@ -83,7 +84,7 @@ def rising_loss(
         or nature.contrastive
     ):
         level = "warning"
-    return _told(worst, level, lost, improving)
+    return _told(worst, level, lost, improving, _rate(stage, lr, worst))
 
 
 def _judged(loss: TrainLoss, nature: Nature) -> list[Series]:
@@ -140,7 +141,36 @@ def _rise(series: Series) -> Found | None:
     return chosen
 
 
-def _told(found: Found, level: Level, lost: float, improving: list[str]) -> Sick:
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What the learning rate did while the loss rose: whether it grew, and the words and number for it."""
+
+    grew: bool
+    told: str
+    measure: Measure
+
+
+def _rate(stage: Stage, lr: LearningRate | None, found: Found) -> Rate | None:
+    """The logged rate at both ends of the rise, else the configured one."""
+    if lr is not None:
+        s = lr.lead.finite()
+        x = s.x()
+        if s.axis == found.series.axis and len(s) > 1 and x[0] <= found.end and x[-1] >= found.start:
+            before, after = (float(np.interp(at, x, s.value)) for at in (found.start, found.end))
+            grew = after > 1.5 * before > 0
+            verb = "grows" if grew else "goes"
+            told = f"{s.name} {verb} from {num(before)} to {num(after)} meanwhile"
+            return Rate(
+                grew, told, Measure(f"{s.name} when the rise began, and at its end", f"{num(before)} -> {num(after)}")
+            )
+    setting = stage.setting("learning_rate", "lr", "base_lr", "max_lr")
+    if setting is None or not isinstance(setting.value, (int, float)):
+        return None
+    place = f"{setting.source}:{setting.line}" if setting.line else setting.source
+    return Rate(False, "", Measure(f"{setting.key} as configured", setting.value, None, place))
+
+
+def _told(found: Found, level: Level, lost: float, improving: list[str], rate: Rate | None) -> Sick:
     s = found.series
     times = (
         ""
@@ -157,8 +187,18 @@ def _told(found: Found, level: Level, lost: float, improving: list[str]) -> Sick
     low = int(np.argmin(s.value))
     if s.value[low] < found.best:
         message += f"; lowest point {num(float(s.value[low]))} at {place(s, float(s.x()[low]))}"
+    if rate is not None and rate.grew:
+        message += f"; {rate.told}"
     if improving:
         message += f"; {improving[0]} still improves"
+    if rate is not None and rate.grew:
+        remedy = f"Stop the learning rate from growing: {rate.told}"
+    else:
+        remedy = (
+            "Lower the learning rate"
+            + (f" ({rate.measure.what}: {rate.measure.value})" if rate else "")
+            + " or clip the gradient norm"
+        )
     x = s.x()
     return Sick(
         message,
@@ -166,13 +206,14 @@ def _told(found: Found, level: Level, lost: float, improving: list[str]) -> Sick
             Measure(f"{s.name} at its best", found.best, None, s.where(int(np.argmin(np.abs(x - found.start))))),
             Measure(f"{s.name} at the end", found.last, None, s.where(len(s) - 1)),
             Measure("Kendall's tau from the best on", round(found.tau, 3), f"(p = {found.p:.1g})"),
+            *((rate.measure,) if rate else ()),
         ),
         since_step=since(s, found.start),
         innocent="a task made harder on purpose: a curriculum, a mask ratio, an annealed term, stronger augmentation",
         actions=(
             Action(f"Stop the run; it has lost {lost:.3g} since {place(s, found.start)}", "now, free", "stop"),
             Action(f"Go back to the last checkpoint near {place(s, found.start)}", "what was trained since", "keep"),
-            Action("Lower the learning rate or clip the gradient norm", "config", "change"),
+            Action(remedy, "config", "change"),
         ),
         window=guilty(s, found.start),
         level=level,
@@ -195,7 +236,7 @@ def _critic(stage: Stage, reward: Reward | None, factor: float) -> Sick | Unsure
         found = _rise(series)
         if found is None or not found.best > 0 or found.last < factor * found.best:
             continue
-        told = _told(found, "critical", found.last - found.best, [])
+        told = _told(found, "critical", found.last - found.best, [], None)
         return Sick(
             f"{told.message}, while {returns.name} falls from {num(before)} to {num(after)}: the value function runs away",
             (*told.evidence[:3], Measure(f"{returns.name}, first and last quarter", f"{num(before)}, {num(after)}")),

@@ -1,1 +1,1 @@
-"""Predictions against the truth."""
+"""REG: predictions against the truth."""

@@ -17,7 +17,7 @@ from runvet.run import Run, Stage
 NORMALISED = ("normalize_targets", "normalise_targets", "target_mean", "target_std", "coord_scale", "output_scale", "label_std", "y_std")
 
 
-@rule("REG101", "compressed-range", level="critical", since="0.1", explains=("REG102", "REG107", "LOSS104", "LOSS105", "LOSS110", "RES110"))
+@rule("REG101", "compressed-range", level="critical", since="0.1", explains=("REG102", "LOSS104", "LOSS108"))
 def compressed_range(
     stage: Stage, predictions: Predictions | None, lines: RangeLines | None, *, narrow: float = 0.5, critical: float = 0.33, weak: float = 0.5
 ) -> Sick | Unsure | None:

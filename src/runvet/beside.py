@@ -1,0 +1,22 @@
+"""What lies beside the logs of a run: samples, data, predictions, and checkpoints."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from runvet.artifacts import finding
+from runvet.checkpoints import reading
+from runvet.run import Run, Stage
+
+
+def beside(run: Run, root: Path) -> Run:
+    """The run with its artifacts (opened when a rule asks) and its checkpoints.
+
+    A folder that holds checkpoints and no log at all gets one stage without curves, so that they are judged.
+    """
+    checkpoints = reading.below(root)
+    stages = run.stages
+    if checkpoints and not stages:
+        stages = (Stage(root.name or root.absolute().name or "run", "", ()),)
+    return replace(run, artifacts=finding.below(root), checkpoints=checkpoints, stages=stages)

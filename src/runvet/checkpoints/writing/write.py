@@ -1,0 +1,166 @@
+"""One full checkpoint onto the disk: written under a temporary name, synced, read back, compared, then made visible."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from runvet import __version__
+from runvet.checkpoints import manifest as manifests
+from runvet.checkpoints.manifest import FileEntry, Manifest
+from runvet.checkpoints.writing import atomic
+from runvet.checkpoints.writing.compare import compare
+from runvet.checkpoints.writing.errors import RefusedCheckpoint, SaveFailed, need_torch
+from runvet.checkpoints.writing.inert_state import mapped, tensors
+from runvet.checkpoints.writing.stream import HashedFile
+
+STATE = "state.pt"
+FILES = (".pt", ".pth", ".ckpt", ".bin", ".tar")  # endings of a path that asks for a file, not a folder
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the manifest says beside the files; see `Manifest`."""
+
+    world_size: int = 1
+    loader_length: int | None = None
+    commit: str | None = None
+    config_hash: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+def write_full(final: Path, state: Mapping[str, Any], facts: Facts) -> Manifest:
+    """Write one checkpoint: a file where the name ends like one, else a folder with `state.pt` and `manifest.json`.
+
+    What lay there before stays until the new one is complete and verified, and for good if anything goes wrong.
+    Raises SaveFailed.
+    """
+    made = atomic.temporary(final)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        if final.suffix.lower() in FILES:
+            return _as_file(made, final, state, facts)
+        return _as_folder(made, final, state, facts)
+    except OSError as error:
+        if isinstance(error, SaveFailed):
+            raise
+        raise failed(final, error) from error
+    except (RefusedCheckpoint, MemoryError, TypeError):
+        raise
+    except Exception as error:  # torch wraps an error of the disk in a RuntimeError of its own
+        raise failed(final, error) from error
+    finally:
+        atomic.remove(made)
+
+
+def described(state: Mapping[str, Any], files: tuple[FileEntry, ...], counts: tuple[int, int], facts: Facts) -> Manifest:
+    """The manifest of a state of (tensors, elements)."""
+    return Manifest(
+        files=files,
+        step=state.get("step"),
+        epoch=state.get("epoch"),
+        world_size=facts.world_size,
+        loader_length=facts.loader_length,
+        commit=facts.commit,
+        config_hash=facts.config_hash,
+        metrics=dict(facts.metrics),
+        tensors=counts[0],
+        parameters=counts[1],
+        created=time.time(),
+        writer=f"runvet {__version__}",
+    )
+
+
+def write_state(path: Path, name: str, state: Mapping[str, Any]) -> tuple[FileEntry, tuple[int, int]]:
+    """Write, sync and verify one torch file; its entry under a name, and (tensors, elements). Raises SaveFailed, OSError."""
+    torch = need_torch()
+    state = compact(state)
+    with HashedFile(path) as file:
+        torch.save(state, file)
+        failure: list[OSError] = []
+
+        def sync() -> None:
+            try:
+                file.sync()
+            except OSError as error:
+                failure.append(error)
+
+        syncing = threading.Thread(target=sync)
+        syncing.start()  # the disk works while the processor compares
+        try:
+            if path.stat().st_size != file.size:
+                raise SaveFailed(f"{name} has {path.stat().st_size:,} bytes, {file.size:,} were written")
+            counts = compare(path, state)
+        finally:
+            syncing.join()
+        if failure:
+            raise failure[0]
+        return FileEntry(name, file.size, file.sha256), counts
+
+
+def compact(state: Mapping[str, Any]) -> Any:
+    """The state with contiguous CPU tensors, and no storage larger than what is used of it: torch saves whole storages."""
+    used: dict[int, int] = {}
+    for _, tensor in tensors(state):
+        if tensor.layout is need_torch().strided and tensor.device.type == "cpu":
+            key = tensor.untyped_storage().data_ptr()
+            used[key] = used.get(key, 0) + tensor.numel() * tensor.element_size()
+
+    def tidy(_: str, tensor: Any) -> Any:
+        if tensor.layout is not need_torch().strided or tensor.is_quantized:
+            return tensor.cpu()
+        tensor = tensor.cpu().resolve_conj().resolve_neg().contiguous()
+        storage = tensor.untyped_storage()
+        return tensor if used.get(storage.data_ptr(), storage.nbytes()) >= storage.nbytes() else tensor.clone()
+
+    return mapped(state, tidy)
+
+
+def failed(final: Path, error: BaseException) -> SaveFailed:
+    """The error of a save, with what matters most."""
+    cause = error
+    while not isinstance(cause, OSError) and (deeper := cause.__cause__ or cause.__context__) is not None:
+        cause = deeper
+    why = (cause.strerror or str(cause)) if isinstance(cause, OSError) else f"{type(error).__name__}: {error}"
+    made = SaveFailed(f"{final.name} was not saved: {why}. What was saved before is untouched")
+    if isinstance(cause, OSError):
+        made.errno = cause.errno
+    return made
+
+
+def _as_folder(made: Path, final: Path, state: Mapping[str, Any], facts: Facts) -> Manifest:
+    made.mkdir()
+    entry, counts = write_state(made / STATE, STATE, state)
+    manifest = described(state, (entry,), counts, facts)
+    atomic.fill(made / manifests.NAME, manifest.to_json())
+    atomic.commit_folder(made, final)
+    return manifest
+
+
+def _as_file(made: Path, final: Path, state: Mapping[str, Any], facts: Facts) -> Manifest:
+    """The manifest goes first and names the file that it replaces: a crash in between leaves a known file."""
+    entry, counts = write_state(made, final.name, state)
+    manifest = described(state, (entry,), counts, facts)
+    side = manifests.sidecar(final)
+    before = _lying(side) if final.exists() else None
+    pending = replace(manifest, replaces=replace(before, replaces=None)) if before else manifest
+    atomic.write(side, pending.to_json())
+    atomic.commit_file(made, final)
+    if before is not None:
+        with contextlib.suppress(OSError):  # the save is complete; that the manifest names both files does no harm
+            atomic.write(side, manifest.to_json())
+    return manifest
+
+
+def _lying(side: Path) -> Manifest | None:
+    """The manifest of the file that lies there. Only one that still names two files is settled by reading the file."""
+    try:
+        known = manifests.read(side)
+    except (manifests.BadManifest, OSError):
+        return None
+    return known if known.replaces is None else manifests.held(side)

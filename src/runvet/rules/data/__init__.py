@@ -1,0 +1,1 @@
+"""DATA: what the run was fed."""

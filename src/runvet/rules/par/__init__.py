@@ -1,0 +1,1 @@
+"""PAR: the same inputs give the same outputs, in training and at inference."""
