@@ -19,12 +19,30 @@ from test_cli import runvet
 EXAMPLES = Path(__file__).parent.parent / "examples" / "runs"
 
 
-def series(value: np.ndarray, *, step: np.ndarray | None = None, name: str = "train/loss", direction: str = "down") -> Series:
+def series(
+    value: np.ndarray, *, step: np.ndarray | None = None, name: str = "train/loss", direction: str = "down"
+) -> Series:
     n = len(value)
     nan = np.full(n, np.nan)
     x = np.arange(n, dtype=np.float64) if step is None else step.astype(np.float64)
     zero = np.zeros(n, np.int64)
-    return Series(name, value.astype(np.float64), x, nan, nan, zero, zero, zero, ("log",), n, 0, float(value.min()), float(value.max()), role="train_loss", direction=direction)  # type: ignore[arg-type]
+    return Series(
+        name,
+        value.astype(np.float64),
+        x,
+        nan,
+        nan,
+        zero,
+        zero,
+        zero,
+        ("log",),
+        n,
+        0,
+        float(value.min()),
+        float(value.max()),
+        role="train_loss",
+        direction=direction,
+    )  # type: ignore[arg-type]
 
 
 def loss(seed: int, n: int, *, level: float = 1.0, noise: float = 0.05, smooth: int = 1) -> np.ndarray:
@@ -34,13 +52,17 @@ def loss(seed: int, n: int, *, level: float = 1.0, noise: float = 0.05, smooth: 
     return level * (1 + 2 / (1 + np.arange(n) / (n / 20))) + np.convolve(wander, np.ones(smooth) / smooth, "valid")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [10, 30, 200, 3000])
 @pytest.mark.parametrize("smooth", [1, 8])
 def test_twins_with_other_seeds_do_not_differ(n: int, smooth: int) -> None:
     if smooth > 1 and n < 200:
         pytest.skip("so few points can't be told from a drift")
     seeds = 400
-    outcomes = [curve(series(loss(2 * s, n, smooth=smooth)), series(loss(2 * s + 1, n, smooth=smooth))).outcome for s in range(seeds)]
+    outcomes = [
+        curve(series(loss(2 * s, n, smooth=smooth)), series(loss(2 * s + 1, n, smooth=smooth))).outcome
+        for s in range(seeds)
+    ]
     assert outcomes.count("no difference") >= 0.99 * seeds
 
 
@@ -48,13 +70,18 @@ def test_twins_with_other_seeds_do_not_differ(n: int, smooth: int) -> None:
 def test_ten_percent_are_found(n: int, noise: float) -> None:
     seeds = 100
     for level, wanted in ((0.9, "better"), (1.1, "worse")):
-        found = [curve(series(loss(2 * s, n, noise=noise)), series(loss(2 * s + 1, n, level=level, noise=noise))) for s in range(seeds)]
+        found = [
+            curve(series(loss(2 * s, n, noise=noise)), series(loss(2 * s + 1, n, level=level, noise=noise)))
+            for s in range(seeds)
+        ]
         assert [c.outcome for c in found].count(wanted) >= 0.95 * seeds  # type: ignore[arg-type]
         assert np.median([c.relative for c in found]) == pytest.approx(level - 1, abs=0.01)
 
 
 def test_up_is_better_where_it_is() -> None:
-    a, b = (series(1 - loss(i, 500, level=level), name="accuracy", direction="up") for i, level in enumerate((1.0, 0.8)))
+    a, b = (
+        series(1 - loss(i, 500, level=level), name="accuracy", direction="up") for i, level in enumerate((1.0, 0.8))
+    )
     assert curve(a, b).outcome == "better"
     assert curve(b, a).outcome == "worse"
 
@@ -99,11 +126,33 @@ def run(settings_: dict[str, object]) -> Run:
 def test_settings_and_their_noise() -> None:
     same = {"batch_size": 8, "model.depth": 4}
     told, count = settings_of(
-        run({**same, "lr": 0.1, "data_dir": "/a", "start_time": "2026-01-02 10:00:00", "resume": "runs/a/last.pt", "only_base": 1}),
-        run({**same, "lr": 0.2, "data_dir": "/b", "start_time": "2026-01-03 10:00:00", "resume": "runs/b/last.pt", "only_other": None}),
+        run(
+            {
+                **same,
+                "lr": 0.1,
+                "data_dir": "/a",
+                "start_time": "2026-01-02 10:00:00",
+                "resume": "runs/a/last.pt",
+                "only_base": 1,
+            }
+        ),
+        run(
+            {
+                **same,
+                "lr": 0.2,
+                "data_dir": "/b",
+                "start_time": "2026-01-03 10:00:00",
+                "resume": "runs/b/last.pt",
+                "only_other": None,
+            }
+        ),
     )
     assert count == 2
-    assert [(d.key, d.missing) for d in told if not d.noise] == [("lr", ""), ("only_base", "other"), ("only_other", "base")]
+    assert [(d.key, d.missing) for d in told if not d.noise] == [
+        ("lr", ""),
+        ("only_base", "other"),
+        ("only_other", "base"),
+    ]
     assert {d.key for d in told if d.noise} == {"data_dir", "start_time", "resume"}
     assert settings_of(run({"a": 1}), run({"a": 1.0})) == ((), 1)
 

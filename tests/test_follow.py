@@ -35,7 +35,9 @@ def same(a: Run, b: Run) -> None:
 def text_log(rng: random.Random) -> bytes:
     lines = ["lr: 0.001", "batch_size: 8"]
     for step in range(4000):
-        lines.append(f"2026-01-02 10:{step // 60 % 60:02d}:{step % 60:02d} step {step} loss {3 / (1 + step / 400) + rng.gauss(0, 0.01):.4f} lr 0.001")
+        lines.append(
+            f"2026-01-02 10:{step // 60 % 60:02d}:{step % 60:02d} step {step} loss {3 / (1 + step / 400) + rng.gauss(0, 0.01):.4f} lr 0.001"
+        )
         if step % 500 == 499:
             lines.append(f"validation at step {step}: val_loss {rng.random():.4f}\rwarning: something é odd")
     return ("\n".join(lines) + "\n").encode()
@@ -60,11 +62,22 @@ def csv_log(rng: random.Random) -> bytes:
 def event_log(rng: random.Random, *, extra: bytes = b"") -> bytes:
     """4000 points; `extra` is a field of the 3500th event."""
     return version() + b"".join(
-        tfrecord(event(step, scalar("train/loss", rng.random()), time=1.7e9 + step, extra=extra if step == 3500 else b"")) for step in range(4000)
+        tfrecord(
+            event(step, scalar("train/loss", rng.random()), time=1.7e9 + step, extra=extra if step == 3500 else b"")
+        )
+        for step in range(4000)
     )
 
 
-@pytest.mark.parametrize(("name", "make"), [("train.log", text_log), ("metrics.jsonl", json_log), ("metrics.csv", csv_log), ("events.out.tfevents.1.host", event_log)])
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("train.log", text_log),
+        ("metrics.jsonl", json_log),
+        ("metrics.csv", csv_log),
+        ("events.out.tfevents.1.host", event_log),
+    ],
+)
 @pytest.mark.parametrize("seed", range(3))
 def test_any_pieces_give_the_whole(tmp_path: Path, name: str, make: object, seed: int) -> None:
     rng = random.Random(seed)
@@ -90,7 +103,12 @@ def grow(folder: Path, name: str, data: bytes, cuts: list[int]) -> None:
 @pytest.mark.shared
 @pytest.mark.parametrize("pattern", ["*.log", "*.txt", "*tfevents*", "*.csv"])
 def test_logs_of_others(tmp_path: Path, pattern: str) -> None:
-    files = [p for folder in ("corpus/logs", "corpus/logs3") for p in sorted(shared(folder).rglob(pattern)) if 150_000 < p.stat().st_size < 900_000]
+    files = [
+        p
+        for folder in ("corpus/logs", "corpus/logs3")
+        for p in sorted(shared(folder).rglob(pattern))
+        if 150_000 < p.stat().st_size < 900_000
+    ]
     assert files
     for i, path in enumerate(files[:6]):
         data, folder = path.read_bytes(), tmp_path / str(i)

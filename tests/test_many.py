@@ -140,7 +140,10 @@ def test_one_bad_configuration_does_not_stop_the_others(tmp_path: Path) -> None:
 
 def test_scripts_may_call_it(tmp_path: Path) -> None:
     script = tmp_path / "judge.py"
-    script.write_text(f"import runvet\nif __name__ == '__main__':\n    print([r.verdict for r in runvet.check_many({[str(p) for p in PATHS[:2]]!r}, jobs=2)])\n", encoding="utf-8")
+    script.write_text(
+        f"import runvet\nif __name__ == '__main__':\n    print([r.verdict for r in runvet.check_many({[str(p) for p in PATHS[:2]]!r}, jobs=2)])\n",
+        encoding="utf-8",
+    )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == "['sound', 'critical']"
 

@@ -34,14 +34,22 @@ with open(file, "w") as f:
 """
 
 
-def train(file: Path, kind: str, *, rows: int = 1200, pause: float = 0.1, silent: bool = False) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", TRAINER, str(file), kind, str(rows), str(pause), *(["silent"] if silent else [])])
+def train(
+    file: Path, kind: str, *, rows: int = 1200, pause: float = 0.1, silent: bool = False
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", TRAINER, str(file), kind, str(rows), str(pause), *(["silent"] if silent else [])]
+    )
 
 
 def watch(*arguments: object) -> subprocess.Popen[str]:
     clean = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
     return subprocess.Popen(
-        [sys.executable, "-m", "runvet", "watch", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean
+        [sys.executable, "-m", "runvet", "watch", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean,
     )
 
 
@@ -61,8 +69,10 @@ def test_a_run_that_turns_sick_is_told_and_the_command_runs_once(tmp_path: Path)
     folder, told = tmp_path / "run", tmp_path / "told"
     folder.mkdir()
     code = f"import os, json; r = json.load(open(os.environ['RUNVET_REPORT'])); open({str(told)!r}, 'a').write(r['verdict'] + '\\n')"
-    trainer = train(folder / "train.log", "sick")
     done = watch(folder, "--interval", "0.3", "--exec", f'{sys.executable} -c "{code}"')
+    assert done.stdout is not None
+    assert "no metrics yet" in done.stdout.readline()
+    trainer = train(folder / "train.log", "sick")
     out, err = done.communicate(timeout=90)
     trainer.wait(timeout=60)
     assert err == ""
@@ -73,7 +83,7 @@ def test_a_run_that_turns_sick_is_told_and_the_command_runs_once(tmp_path: Path)
 
 
 def test_until_critical_ends_while_the_run_goes_on(tmp_path: Path) -> None:
-    trainer = train(tmp_path / "train.log", "sick", pause=1.0)
+    trainer = train(tmp_path / "train.log", "sick", pause=0.5)
     try:
         done = watch(tmp_path, "--interval", "0.3", "--until", "critical")
         out, _ = done.communicate(timeout=90)
@@ -128,7 +138,10 @@ def test_wrong_arguments(arguments: list[str]) -> None:
 
 
 def log(folder: Path, rows: int, *, seconds: int = 1, finished: str = "") -> None:
-    lines = [f"2026-01-02 {10 + i * seconds // 3600:02d}:{i * seconds // 60 % 60:02d}:{i * seconds % 60:02d} step {i} loss {4 / (1 + i / 50):.4f}" for i in range(rows)]
+    lines = [
+        f"2026-01-02 {10 + i * seconds // 3600:02d}:{i * seconds // 60 % 60:02d}:{i * seconds % 60:02d} step {i} loss {4 / (1 + i / 50):.4f}"
+        for i in range(rows)
+    ]
     (folder / "train.log").write_text("\n".join(lines) + "\n" + finished, encoding="utf-8")
 
 
@@ -177,7 +190,11 @@ def test_findings_that_come_and_go(tmp_path: Path) -> None:
     watcher = Watcher(tmp_path, Config())
     log(tmp_path, 300)
     first = watcher.look()
-    log(tmp_path, 300, finished="Traceback (most recent call last):\n  File \"a.py\", line 1, in <module>\nValueError: broken\n")
+    log(
+        tmp_path,
+        300,
+        finished='Traceback (most recent call last):\n  File "a.py", line 1, in <module>\nValueError: broken\n',
+    )
     second = watcher.look()
     assert "LOG103" in {f.rule for f in second.new} - {f.rule for f in first.report.findings}
     assert second.before == first.report.verdict

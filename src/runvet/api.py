@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 
 import runvet
-from runvet import engine, verdict
+from runvet import engine, trust, verdict
 from runvet.beside import beside
 from runvet.config import Config, find
 from runvet.discover import discover
@@ -55,19 +55,22 @@ def judge(
     found = verdict.findings(outcomes)
     overall = verdict.verdict(found, enough=verdict.enough(outcomes, None))
     stages = tuple(summarise(stage, verdict.stage_verdict(outcomes, stage), config) for stage in run.stages)
+    trusted = trust.trusted(run, found, stages)
     return Report(
         runvet=runvet.__version__,
         path=mask(run.path)[0],
         verdict=overall,
         stages=stages,
         findings=found,
-        actions=verdict.actions(found),
+        actions=trust.advise(verdict.actions(found), trusted, overall),
+        trusted_checkpoint=trusted,
         checks=verdict.checks(outcomes, [Unchecked(*_named(s), None, why) for s, why in config.ignore.items()]),
         problems=tuple(ReadProblem(p.where, p.why, p.remedy) for p in run.problems),
         reading={
             "files": len(run.readers),
             "ignored": len(run.ignored),
             "points": sum(s.total for stage in run.stages for s in stage.series),
+            **({"checkpoints": len(run.checkpoints)} if run.checkpoints else {}),
             **({} if seconds is None else {"seconds": round(seconds, 3)}),
         },
         why_not_judged=verdict.why_not_judged(run) if overall == "not judged" else "",

@@ -30,7 +30,21 @@ PER_BIN = 5  # points of each run in a bin, from which medians make sense
 FEWEST = 4  # differences
 MEDIAN_SE = 1.2533  # sqrt(pi / 2), as in statistics
 # Two-sided 0.2 % points of Student's t by degrees of freedom: among many curves, hardly one differs by chance.
-T_0002 = {2: 22.33, 3: 10.21, 4: 7.17, 5: 5.89, 6: 5.21, 7: 4.79, 8: 4.50, 9: 4.30, 10: 4.14, 12: 3.93, 15: 3.73, 20: 3.55, 30: 3.39}
+T_0002 = {
+    2: 22.33,
+    3: 10.21,
+    4: 7.17,
+    5: 5.89,
+    6: 5.21,
+    7: 4.79,
+    8: 4.50,
+    9: 4.30,
+    10: 4.14,
+    12: 3.93,
+    15: 3.73,
+    20: 3.55,
+    30: 3.39,
+}
 
 _NOISE_KEY = re.compile(
     r"(?i)(?:^|[._-])(?:path|paths|dir|dirs|directory|folder|file|filename|root|home|cwd|date|time|timestamp|datetime|created|host|hostname"
@@ -38,7 +52,8 @@ _NOISE_KEY = re.compile(
     r"|master_addr|master_port|logdir|log_dir|output|outdir|save|device|argv|command)$|(?:path|_dir|_file|_name|_at)$"
 )
 _NOISE_VALUE = re.compile(
-    r"^(?:[\w.~$-]*[/\\][\w./\\ ~$-]+|\d{4}-\d\d-\d\d.*|\d{8}[-_]\d{4,6}|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32,64})$", re.I
+    r"^(?:[\w.~$-]*[/\\][\w./\\ ~$-]+|\d{4}-\d\d-\d\d.*|\d{8}[-_]\d{4,6}|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32,64})$",
+    re.I,
 )
 
 
@@ -57,7 +72,8 @@ class SettingDifference:
 class CurveDifference:
     """One metric of both runs. `difference` is other minus base over `start` to `end` of the axis, `error` its standard
     error, `n` how many bins or points it rests on. `base_best` and `other_best` are levels; `reaches_*` is the step at
-    which a run first comes to the best level of the other, None if never."""
+    which a run first comes to the best level of the other, None if never.
+    """
 
     name: str
     stage: str
@@ -170,7 +186,9 @@ def _pairs(base: Run, other: Run) -> tuple[list[tuple[Stage, Stage]], tuple[str,
     for stage in lonely:
         names = {key(s.name) for s in stage.series}
         twin = max(left, key=lambda s: len(names & {key(x.name) for x in s.series}), default=None)
-        if twin is None or not (names & {key(x.name) for x in twin.series} or (len(base.stages) == len(other.stages) == 1)):
+        if twin is None or not (
+            names & {key(x.name) for x in twin.series} or (len(base.stages) == len(other.stages) == 1)
+        ):
             unpaired.append(stage.name)
             continue
         left.remove(twin)
@@ -187,7 +205,9 @@ def settings_of(base: Run, other: Run) -> tuple[tuple[SettingDifference, ...], i
         if name in mine and name in theirs and a == b:
             same += 1
             continue
-        missing: Literal["", "base", "other"] = "" if name in mine and name in theirs else "base" if name in theirs else "other"
+        missing: Literal["", "base", "other"] = (
+            "" if name in mine and name in theirs else "base" if name in theirs else "other"
+        )
         told = [v for v in (a, b) if v is not None]
         odd = bool(told) and all(isinstance(v, str) and _NOISE_VALUE.match(v) for v in told)
         out.append(SettingDifference(name, a, b, missing, bool(_NOISE_KEY.search(name)) or odd))
@@ -281,7 +301,10 @@ def _differences(
     few = min(len(x) for x, _ in late)
     if few >= BINS * PER_BIN:
         edges = np.linspace(start, end, min(MOST_BINS, max(BINS, few // (2 * PER_BIN))) + 1)
-        medians, errors = zip(*(_bins(x, v, edges) for x, v in late), strict=True)
+        noises = [_noise(part, whole) for (_, part), (_, whole) in zip(late, (a, b), strict=True)]
+        medians, errors = zip(
+            *(_bins(x, v, edges, sigma) for (x, v), sigma in zip(late, noises, strict=True)), strict=True
+        )
         both = np.isfinite(medians[0]) & np.isfinite(medians[1])
         difference = (medians[1] - medians[0])[both]
         within = math.sqrt(float(np.sum(errors[0][both] ** 2 + errors[1][both] ** 2))) / max(len(difference), 1)
@@ -306,9 +329,15 @@ def _between(difference: FloatArray) -> float:
     return math.sqrt(float(rest @ rest) / (k - 2) / k)
 
 
-def _bins(x: FloatArray, value: FloatArray, edges: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _noise(late: FloatArray, whole: FloatArray) -> float:
+    """The noise of a part of a curve, as large as the curve wanders: the whole shows slower swings than a part."""
+    local, overall = statistics.noise(late), statistics.noise(whole)
+    excess = statistics.noise(whole, block=True) / overall if overall > 0 else 1.0
+    return max(local * excess, statistics.noise(late, block=True))
+
+
+def _bins(x: FloatArray, value: FloatArray, edges: FloatArray, sigma: float) -> tuple[FloatArray, FloatArray]:
     """Median and its standard error in each part (k,), NaN where there is no point."""
-    sigma = statistics.noise(value, block=True)
     where = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
     medians, errors = np.full(len(edges) - 1, np.nan), np.full(len(edges) - 1, np.nan)
     for i in range(len(edges) - 1):

@@ -15,9 +15,29 @@ import numpy as np
 import numpy.typing as npt
 
 from runvet.artifacts.model import in_memory
+from runvet.checkpoints.model import Checkpoint
+from runvet.examples_checkpoints import adam, checkpoint, trained, training
+from runvet.examples_checkpoints import weights as checkpoint_weights
 from runvet.roles import assign
 from runvet.run import Event, FloatArray, Log, Run, Setting, Stage
 from runvet.sink import Sink
+
+__all__ = [
+    "adam",
+    "checkpoint",
+    "checkpoint_weights",
+    "cosine",
+    "decay",
+    "event",
+    "level",
+    "rise",
+    "run",
+    "slug",
+    "stage",
+    "step_up",
+    "trained",
+    "training",
+]
 
 Values = Sequence[float] | npt.NDArray[Any] | float | int
 
@@ -104,13 +124,20 @@ def event(kind: str, text: str, *, line: int = 1, **more: Any) -> Event:
     return Event(kind, text, "train.log", line, **more)
 
 
-def run(*stages: Stage, settings: Mapping[str, Any] | None = None, files: Mapping[str, Any] | None = None) -> Run:
+def run(
+    *stages: Stage,
+    settings: Mapping[str, Any] | None = None,
+    files: Mapping[str, Any] | None = None,
+    checkpoints: Iterable[Checkpoint] = (),
+) -> Run:
     """A run of stages; settings of the whole run come from `config.yaml`.
 
     `files` are artifacts by name: a mapping of arrays for an npz file or a picture, other values for JSON.
+    `checkpoints` are made by `examples.checkpoint` or `examples.training`.
     """
     told = tuple(Setting(k, v, "config.yaml") for k, v in (settings or {}).items())
-    return Run("example", tuple(stages), settings=told, artifacts=in_memory(files) if files else None)
+    artifacts = in_memory(files) if files else None
+    return Run("example", tuple(stages), settings=told, artifacts=artifacts, checkpoints=tuple(checkpoints))
 
 
 def slug(text: str) -> str:

@@ -41,7 +41,9 @@ def scattered(seed: int, cells: int, *, size: int = 12, values: Sequence[int] = 
     return grid.reshape(size, size, size)
 
 
-def grids(folder: str, made: Sequence[Array], *, name: str = "sample", key: str = "voxels") -> dict[str, dict[str, Array]]:
+def grids(
+    folder: str, made: Sequence[Array], *, name: str = "sample", key: str = "voxels"
+) -> dict[str, dict[str, Array]]:
     """Files `folder/name_0.npz`, … of one grid each."""
     return {f"{folder}/{name}_{i:04d}.npz": {key: grid} for i, grid in enumerate(made)}
 
@@ -73,7 +75,9 @@ def pictures(folder: str, made: Sequence[Picture], *, name: str = "image") -> di
     return {f"{folder}/{name}_{i:04d}.png": {"image": one} for i, one in enumerate(made)}
 
 
-def with_files(files: Mapping[str, Any], *, n: int = 300, settings: Mapping[str, Any] | None = None, **series: Any) -> Run:
+def with_files(
+    files: Mapping[str, Any], *, n: int = 300, settings: Mapping[str, Any] | None = None, **series: Any
+) -> Run:
     """A run with one stage of falling loss and these files."""
     series = series or {"loss": examples.decay(n)}
     stage = examples.stage(settings=settings, **series)

@@ -88,7 +88,9 @@ def _parquet(run: Run, stream: IO[bytes]) -> None:
             for log in stage.logs:
                 for series in log.series:
                     for start in range(0, len(series), GROUP):
-                        waiting.append(_batch(pa, schema, (run.path, stage.name, log.source), series, slice(start, start + GROUP)))
+                        waiting.append(
+                            _batch(pa, schema, (run.path, stage.name, log.source), series, slice(start, start + GROUP))
+                        )
                         if sum(len(b) for b in waiting) >= GROUP:
                             _group(pa, writer, waiting)
         _group(pa, writer, waiting)
@@ -110,5 +112,7 @@ def _batch(pa: Any, schema: Any, names: tuple[str, str, str], series: Series, pa
 def _group(pa: Any, writer: Any, waiting: list[Any]) -> None:
     """Write what is waiting as one row group."""
     if waiting:
-        writer.write_table(pa.Table.from_batches(waiting).unify_dictionaries().combine_chunks(), row_group_size=2 * GROUP)
+        writer.write_table(
+            pa.Table.from_batches(waiting).unify_dictionaries().combine_chunks(), row_group_size=2 * GROUP
+        )
         waiting.clear()

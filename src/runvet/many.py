@@ -76,7 +76,7 @@ def failed(path: Path, why: str) -> Report:
     return Report(runvet=runvet.__version__, path=mask(str(path))[0], verdict="not judged", why_not_judged=mask(why)[0])
 
 
-def _silent(finished: int, of: int) -> None:  # noqa: ARG001
+def _silent(finished: int, of: int) -> None:
     """Tell nobody."""
 
 

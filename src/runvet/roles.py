@@ -16,17 +16,37 @@ from typing import NamedTuple
 from runvet.run import Direction, Series, Split
 
 SPLITS: Mapping[Split, frozenset[str]] = {
-    "train": frozenset({"train", "training", "trn", "learn", "tr", "训练", "training_loss"}),
+    "train": frozenset({"train", "training", "trainings", "trn", "learn", "tr", "training_loss"}),
     "val": frozenset(
-        {"val", "valid", "validation", "validate", "eval", "evaluation", "dev", "heldout", "holdout", "验证"}
+        "val valid validation validate validating eval evaluation evaluating dev heldout holdout cv validset".split()
     ),
-    "test": frozenset({"test", "testing", "tst", "测试"}),
+    "test": frozenset({"test", "testing", "tst"}),
 }
+# Parts of names in other languages, as they stand before a name is cut into words; the longer ones first.
+TRANSLATED: Sequence[tuple[str, str]] = tuple(
+    (part, f" {word} ")
+    for word, parts in (
+        ("train", "训练 訓練 学習 學習 학습 훈련 обучени[еяию]+ обуч (?:d['’])?entra[iî]nement entrenamiento treino addestramento"),
+        ("val", "验证 驗證 検証 검증 валидаци[яиюей]+ валид validierungs? validaci[oó]n validação validazione"),
+        ("test", "测试 測試 テスト 테스트 тест[еау]?"),
+        ("loss", "损失 損失 손실 потер[иья] лосс perte verlust p[eé]rdida perda perdita"),
+        ("accuracy", "准确率 準確率 正确率 正解率 精度 정확도 точность genauigkeit précision exactitude exactitud precisión acur[aá]cia"),
+        ("error", "误差 誤差 오차 ошибк[аи] fehler erreur"),
+        ("reward", "奖励 獎勵 報酬 보상 награда r[eé]compense recompensa belohnung"),
+        ("learning rate", "学习率 學習率 学習率 학습률 скорость обучения taux d'apprentissage lernrate tasa de aprendizaje"),
+        ("gradient norm", "梯度范数 норма градиента"),
+    )
+    for part in re.split(r" (?!обучения|d'app|de apr|градиента)", parts)
+)
 # Words that say how a number was averaged or for what span, not what it is.
 GENERIC = frozenset(
     "epoch step iter iteration batch avg average mean running smooth smoothed current cur total overall all sum full"
     " global local main final the of per metric metrics logs log scalar scalars loss losses objective cost criterion"
-    " ema raw micro rank reduced window interval averaged stats".split()
+    " ema raw micro rank reduced window interval averaged stats word words token tokens avr set del de la en sur на info".split()
+)
+# Words that say which loss it is: it is the whole one where the name has no others.
+CRITERION = frozenset(
+    "nll logloss mlogloss xent ce bce elbo crossentropy binary categorical sparse multi softmax".split()
 )
 
 
@@ -46,10 +66,10 @@ TABLE: Sequence[tuple[str, Meaning]] = (
         Meaning("step", None),
     ),
     (
-        r"^(?:cost_time|time_cost|time_taken|time_used|cost)$|(?:^|_)(?:runtime|timestamp|wall_time|elapsed|eta|remaining|time_elapsed|train_time|total_time)(?:_|$)",
+        r"^(?:cost_time|time_cost|time_taken|time_used)$|(?:^|_)(?:runtime|timestamp|wall_time|elapsed|eta|remaining|time_elapsed|train_time|total_time)(?:_|$)",
         Meaning("clock", None),
     ),
-    (r"(?:^|_)(?:lr|lrs|learning_rate|lr\d*|lr_pg\d|lr_mul|pg\d+)(?:_|$)|^lr", Meaning("lr", None)),
+    (r"(?:^|_)(?:lr|lrs|learning_rate|lr\d*|lr_pg\d|lr_mul|pg\d+|lrate|learn_rate)(?:_|$)|^lr|^l_r$", Meaning("lr", None)),
     (r"(?:^|_)(?:loss_scale|grad_scale|scaler_scale|amp_scale)(?:_|$)", Meaning("loss_scale", None)),
     (r"clip(?:ped)?_?(?:frac|fraction|ratio|coef|rate)|(?:^|_)clipfrac(?:_|$)", Meaning("clip_fraction", None)),
     (
@@ -57,15 +77,15 @@ TABLE: Sequence[tuple[str, Meaning]] = (
         Meaning("grad_norm", None),
     ),
     (
-        r"(?:^|_)(?:data|data_time|data_s|loader_time|dataloader|load_time|data_loading|data_wait)(?:_time|_s|_ms)?$",
+        r"(?:^|_)(?:data|data_time|data_s|loader_time|dataloader|load_time|data_loading|data_wait|reader_cost)(?:_time|_s|_ms)?$",
         Meaning("data_time", "down"),
     ),
     (
-        r"(?:^|_)(?:batch_time|step_time|iter_time|step_avg|time_per_(?:step|iter|batch)|s_it|sec_per_(?:step|iter)|ms_per_(?:step|iter)|step_ms|sec_batch)(?:_|$)|^(?:time|dt|batch)$",
+        r"(?:^|_)(?:batch_time|batch_cost|step_time|iter_time|step_timing|step_avg|time_per_(?:step|iter|batch)|s_it|sec_per_(?:step|iter)|ms_per_(?:step|iter)|step_ms|sec_batch)(?:_|$)|^(?:time|dt|batch)$",
         Meaning("step_time", "down"),
     ),
     (
-        r"(?:^|_)(?:fps|throughput|speed|(?:samples?|images?|imgs?|tokens?|examples?|it|iters?|steps?|wps|ups|words?)_(?:per_)?(?:s|sec|second)|samples_s|tok_s|wps|mfu|tflops)(?:_|$)",
+        r"(?:^|_)(?:fps|ips|tps|sps|throughput|speed|(?:samples?|images?|imgs?|tokens?|examples?|it|iters?|steps?|wps|ups|words?)_(?:per_)?(?:s|sec|second)|samples_s|tok_s|wps|mfu|tflops)(?:_|$)",
         Meaning("throughput", "up"),
     ),
     (r"(?:^|_)(?:gpu_util|gpu_utilization|gpu_\d+_gpu|utilization_gpu)(?:_|$)", Meaning("gpu_utilisation", "up")),
@@ -77,7 +97,7 @@ TABLE: Sequence[tuple[str, Meaning]] = (
         r"(?:codebook|code|token|action|actions|cluster|dictionary|vq)_?(?:usage|use|used|utili[sz]ation|perplexity|ppl)|unique_?(?:codes?|actions?|tokens?)|(?:usage|perplexity)_(?:codebook|code)",
         Meaning("codebook_usage", "up"),
     ),
-    (r"(?:^|_)(?:codebook|action|actions|code|policy)?_?entropy(?:_|$)(?!loss)", Meaning("entropy", None)),
+    (r"(?:^|_)(?:codebook_|action_|actions_|code_|policy_)?(?<!cross_)entropy(?:_|$)(?!loss)", Meaning("entropy", None)),
     (r"(?:^|_)(?:kl|kld|kldiv|kl_div|kl_loss|loss_kl|approx_kl|kl_approx|ppo_kl)(?:_|$)", Meaning("kl", None)),
     (
         r"^(?:(?:loss|gan)_)?(?:d|net_?d|dis|disc|discr|discriminator)_(?:(?:a|b|x|y|real|fake|total|adv|gan|hinge)_)*loss"
@@ -99,11 +119,11 @@ TABLE: Sequence[tuple[str, Meaning]] = (
         Meaning("perplexity", "down", True),
     ),
     (
-        r"(?:^|_)(?:acc|accuracy|accuracies|top_?[15]|acc_?[15]|pixacc|acc_top\d|accu)(?:_|$)|^acc",
+        r"(?:^|_)(?:acc|accuracy|accuracies|top_?[15]|acc_?[15]|pixacc|[amp]acc|acc_top\d|accu)(?:_|$)|^acc",
         Meaning("accuracy", "up", True),
     ),
     (
-        r"(?:^|_)(?:m?ap(?:_?\d+)*|map50(?:_95)?|auc|auroc|roc_auc|f1|f1_score|precision|recall|m?iou|fwiou|dice|dsc|bleu\d?|rouge\w*|meteor|psnr|ssim|hit_ratio\w*|hits?|ndcg\w*|mrr|r2|kappa|mcc|pck|ar|explained_variance|ess|is_score|inception_score|clip_score|rewards_(?:margins|accuracies)|margins|hella(?:swag)?)(?:_|$)|_score$|^score$",
+        r"(?:^|_)(?:m?ap(?:_?\d+)*|map50(?:_95)?|auc|auroc|roc_auc|f1|f1_score|precision|recall|m?iou|fwiou|[gdc]iou|dice|dsc|bleu\d?|rouge\w*|meteor|psnr|ssim|hit_ratio\w*|hits?|ndcg\w*|mrr|r2|kappa|mcc|pck|ar|explained_variance|ess|is_score|inception_score|clip_score|rewards_(?:margins|accuracies)|margins|hella(?:swag)?)(?:_|$)|_score$|^score$",
         Meaning("metric", "up", True),
     ),
     (
@@ -111,13 +131,21 @@ TABLE: Sequence[tuple[str, Meaning]] = (
         Meaning("error", "down", True),
     ),
     (
-        r"(?:^|_)(?:loss|losses|nll|xent|ce|bce|cross_entropy|logloss|elbo|objective|cost|total_?loss)(?:_|$)|loss|^total$",
+        r"(?:^|_)(?:loss|losses|nll|xent|ce|bce|cross_?entropy|m?logloss|elbo|objective|cost|total_?loss)(?:_|$)|loss|^total$",
         Meaning("loss", "down", True),
     ),
 )
 _COMPILED = tuple((re.compile(pattern), meaning) for pattern, meaning in TABLE)
 _FILE = re.compile(r" \([^()]*\)$")
+_FOREIGN = re.compile("|".join(f"({part})" for part, _ in TRANSLATED), re.IGNORECASE)
+# Names that keep their parts together although their letters change from small to capital.
+_WHOLE = re.compile(r"(?<![A-Za-z])[a-z]?(?:AP|AR|IoU|IOU|Acc|Dice|PSNR|SSIM)(?![a-z])|(?<=[a-z]{2})IoU|BLEU|mAP")
+_VALUE_OF = re.compile(r"(?<=loss)[ _]values?$")  # `lm loss value` is the loss, `value loss` a term of it
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+\d*|[A-Z]+\d*|\d+|[^\W\d_a-zA-Z]+")
+_SCORES = frozenset({"accuracy", "metric", "error"})
+_LOSS = frozenset({"loss", "losses"})
+_OF_MODEL = frozenset("lm mlm clm ntp ctc clip mle seq2seq".split())  # a loss called by its model is the whole
+_PART = re.compile(r"policy|actor|critic|value|vf|pg|surrogate|adv|commit|reg|aux|balanc|router|entropy|penalty|margin")
 _SPECIAL: Mapping[str, tuple[Split, str]] = {
     "trl": ("train", "loss"),
     "tel": ("test", "loss"),
@@ -127,8 +155,9 @@ _SPECIAL: Mapping[str, tuple[Split, str]] = {
 @lru_cache(maxsize=65_536)
 def words(name: str) -> tuple[str, ...]:
     """The lower-case words of a metric's name: `metrics/mAP50-95(B)` -> metrics, map50, 95, b."""
-    name = name.replace("mAP", "map").replace("BLEU", "bleu")
-    return tuple(w.lower() for w in _WORDS.findall(name[:300]))
+    name = _WHOLE.sub(lambda m: ("_" if m.string[m.start() - 1 : m.start()].isalpha() else "") + m[0].lower(), name[:300])
+    name = _FOREIGN.sub(lambda m: TRANSLATED[(m.lastindex or 1) - 1][1], name)
+    return tuple(w.lower() for w in _WORDS.findall(_VALUE_OF.sub("", name)))
 
 
 @lru_cache(maxsize=65_536)
@@ -153,13 +182,34 @@ def meaning(name: str) -> tuple[str | None, Direction | None, Split | None]:
     joined = "_".join(rest)
     for pattern, found in _COMPILED:
         if pattern.search(joined):
+            if found.role in _SCORES and not _LOSS.isdisjoint(rest):  # `dice_loss` falls
+                found = Meaning("loss", "down", True)
             return _resolve(found, rest, split_of)
     return None, None, split_of
 
 
+def _main_terms(series: Sequence[Series]) -> frozenset[str]:
+    """Losses whose names tell of a term but that stand for the whole, as their stage logs no other total: `lm loss`."""
+    out = set()
+    for split in (None, "val", "test"):
+        mine = [s.name for s in series if _same_split(s.name, split)]
+        terms = [n for n in mine if (meaning(n)[0] or "").endswith("loss_term")]
+        if any((meaning(n)[0] or "").endswith(("train_loss", "val_loss", "test_loss")) for n in mine):
+            continue
+        whole = [n for n in terms if not _PART.search("_".join(words(n)))]
+        named = [n for n in whole if _OF_MODEL & set(words(n))] or whole
+        if len(named) == 1 and (len(terms) == 1 or named != whole):
+            out.add(named[0])
+    return frozenset(out)
+
+
+def _same_split(name: str, split: Split | None) -> bool:
+    return meaning(name)[2] in ((None, "train") if split is None else (split,))
+
+
 def _resolve(found: Meaning, rest: tuple[str, ...], split: Split | None) -> tuple[str, Direction | None, Split | None]:
     if found.role == "loss":
-        criterion = {"nll", "logloss", "xent", "ce", "bce", "elbo", *(("cross", "entropy") if "cross" in rest else ())}
+        criterion = CRITERION | ({"cross", "entropy"} if "cross" in rest else set())
         if any(w not in GENERIC and w not in criterion and not w.isdigit() for w in rest):
             return ("loss_term", "down", split) if split in (None, "train") else (f"{split}_loss_term", "down", split)
         return f"{split or 'train'}_loss", "down", split
@@ -175,11 +225,17 @@ def assign(series: Sequence[Series], names: Mapping[str, str] | None = None) -> 
     `train` or `val` is a loss where the stage has no other loss with that split.
     """
     out = []
+    main = _main_terms(series)
+    losses = sum(meaning(s.name)[0] == "train_loss" for s in series)
     has_loss = any((meaning(s.name)[0] or "").endswith("_loss") or meaning(s.name)[0] == "loss_term" for s in series)
     for one in series:
         role, direction, split = meaning(one.name)
         if role is None and split and not has_loss and not [w for w in words(one.name) if w not in SPLITS[split]]:
             role, direction = f"{split}_loss", "down"
+        if role == "train_loss" and words(one.name) == ("cost",) and losses > 1:
+            role, direction = "clock", None  # what a step cost in seconds
+        if one.name in main:
+            role = f"{split or 'train'}_loss"
         told = (names or {}).get(one.name) or (names or {}).get(one.name.rsplit("/", 1)[-1])
         if told in ("up", "down"):
             direction = "up" if told == "up" else "down"

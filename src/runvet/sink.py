@@ -74,7 +74,8 @@ class _Column:
             self.maximum = max(self.maximum, float(finite.max()))
         skip = -self.total % self.stride
         for name, new in zip(_COLUMNS, columns, strict=True):
-            getattr(self, name).frombytes(memoryview(np.ascontiguousarray(new[skip :: self.stride])).cast("B"))
+            kept: npt.NDArray[np.generic] = np.ascontiguousarray(new[skip :: self.stride])
+            getattr(self, name).frombytes(kept.view(np.uint8).data)
         kept_last = (self.total + len(value) - 1) % self.stride == 0
         self.tail = None if kept_last else (
             float(value[-1]), float(columns[1][-1]), float(columns[2][-1]), float(columns[3][-1]), int(columns[4][-1])

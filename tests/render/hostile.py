@@ -30,7 +30,16 @@ def report(*, findings: int = 1, path: str = "runs/" + EVIL.replace("\n", " ")) 
         )
         for i in range(findings)
     )  # fmt: skip
-    stage = StageSummary(EVIL, "critical", EVIL, Steps(0, 10, 20), EVIL, (), (SeriesSummary(EVIL, "train_loss", 3, 1.0, 2.0, 1.0, 2.0, 1.5),), sources=("train.log",))
+    stage = StageSummary(
+        EVIL,
+        "critical",
+        EVIL,
+        Steps(0, 10, 20),
+        EVIL,
+        (),
+        (SeriesSummary(EVIL, "train_loss", 3, 1.0, 2.0, 1.0, 2.0, 1.5),),
+        sources=("train.log",),
+    )
     gap = Unchecked("SYS105", "idle-accelerator", EVIL, EVIL, EVIL)
     return Report(
         "0.1.0", path, "critical" if findings else "sound", (stage,), found, (PlannedAction(1, EVIL, ("LOSS101",), EVIL, EVIL),),

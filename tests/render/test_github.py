@@ -10,7 +10,6 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from render import hostile
-
 from runvet.render import github
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "runs"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from lxml import etree
-from render import hostile
 
+from render import hostile
 from runvet import check
 from runvet.render import junit
 from runvet.report import Report
@@ -34,8 +34,16 @@ def test_examples_are_valid(name: str) -> None:
     (suite,) = validated(told)
     cases = suite.findall("testcase")
     assert int(suite.get("tests")) == len(cases)
-    assert int(suite.get("failures")) == sum(c.find("failure") is not None for c in cases) == len({(f.rule, f.stage) for f in told.findings})
-    assert int(suite.get("skipped")) == sum(c.find("skipped") is not None for c in cases) == len(told.checks.not_checked) + len(told.checks.ignored)
+    assert (
+        int(suite.get("failures"))
+        == sum(c.find("failure") is not None for c in cases)
+        == len({(f.rule, f.stage) for f in told.findings})
+    )
+    assert (
+        int(suite.get("skipped"))
+        == sum(c.find("skipped") is not None for c in cases)
+        == len(told.checks.not_checked) + len(told.checks.ignored)
+    )
     assert {c.get("name").split()[0] for c in cases if not len(c)} == set(told.checks.passed)
 
 

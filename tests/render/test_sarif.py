@@ -9,8 +9,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from render import hostile
 
+from render import hostile
 from runvet import check
 from runvet.render import sarif
 from runvet.report import Measure, Report
@@ -56,7 +56,9 @@ def test_help_is_the_rules_page() -> None:
 
 def test_fingerprints_outlive_new_numbers() -> None:
     first = hostile.report()
-    finding = replace(first.findings[0], message="other numbers", since_step=99, evidence=(Measure("x", 2, None, "train.log:99"),))
+    finding = replace(
+        first.findings[0], message="other numbers", since_step=99, evidence=(Measure("x", 2, None, "train.log:99"),)
+    )
     later = replace(first, findings=(finding,))
     assert sarif.fingerprint(first, first.findings[0]) == sarif.fingerprint(later, finding)
     assert sarif.fingerprint(first, replace(finding, rule="LOSS102")) != sarif.fingerprint(first, finding)

@@ -8,13 +8,26 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from runvet.artifacts.model import Array
+from runvet.artifacts.model import Array, evenly
 
 Grid = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 CELLS = 8 << 20  # cells of the largest grid that is looked at
 MOST = 256  # grids taken from one file that stacks many
-_NAMES = ("voxels", "voxel", "blocks", "grid", "block_ids", "ids", "structure", "occupancy", "tokens", "array", "arr_0", "data")
+_NAMES = (
+    "voxels",
+    "voxel",
+    "blocks",
+    "grid",
+    "block_ids",
+    "ids",
+    "structure",
+    "occupancy",
+    "tokens",
+    "array",
+    "arr_0",
+    "data",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +111,7 @@ def grids_of(arrays: Mapping[str, Array]) -> list[Grid]:
     if array.ndim == 4 and array.shape[-1] <= 4 < min(array.shape[:3]):
         array = array[..., 0]
     if array.ndim == 4 and min(array.shape[1:]) >= 3:
-        return [np.asarray(one, np.int64) for one in array[:MOST] if one.size <= CELLS]
+        return [np.asarray(one, np.int64) for one in evenly(array, MOST) if one.size <= CELLS]
     if array.ndim == 3 and min(array.shape) >= 5 and array.size <= CELLS:
         return [np.asarray(array, np.int64)]
     return []

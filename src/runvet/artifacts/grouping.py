@@ -25,10 +25,13 @@ OTHER = frozenset("plot plots figure figures chart curve curves loss losses logo
                   " metrics attention mask masks heatmap icon icons docs assets parity config configs seg segmentation semantic depth normals".split())  # fmt: skip
 PLAIN = frozenset("sample samples img image images grid grids out output result voxel voxels data arr array item file generated gen"
                   " fake real reals fakes frame step iter epoch pred prediction the of and at id idx index no num number n"
-                  " ep it iteration global seed".split())  # fmt: skip
+                  " ep it iteration global seed train training val valid validation test dataset dev all".split())  # fmt: skip
+STATE = frozenset("checkpoint checkpoints ckpt ckpts weights model models optim optimizer optimiser state scheduler ema rng".split())
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
           "test": "test", "testing": "test", "holdout": "test"}  # fmt: skip
-_STEP = re.compile(r"(?i)(?<![a-z])(?:global_?steps?|steps?|iter(?:ation)?s?|it|updates?|kimg|nimg|fakes|s)[-_= ]?(\d{1,12})(?![\da-z])")
+_STEP = re.compile(
+    r"(?i)(?<![a-z])(?:global_?steps?|steps?|iter(?:ation)?s?|it|updates?|kimg|nimg|fakes|s)[-_= ]?(\d{1,12})(?![\da-z])"
+)
 _EPOCH = re.compile(r"(?i)(?<![a-z])(?:epochs?|ep|e)[-_= ]?(\d{1,9})(?!\d)")
 _WORD = re.compile(r"[a-z]+")
 
@@ -92,7 +95,7 @@ def role(name: str) -> What | None:
             return "data"
         if each & SAMPLE:
             return "samples"
-    if in_name & (SAMPLE | {"pred", "prediction", "predictions"}) and step_of(name)[0] is not None:
+    if step_of(name)[0] is not None and not (in_name.union(*told) & STATE):
         return "samples"
     return None
 
@@ -138,7 +141,9 @@ def groups(items: Iterable[Item], suffixes: Sequence[str]) -> tuple[Group, ...]:
         step, axis = step_of(item.name) if what == "samples" else (None, "step")
         entry = Entry(item, step, axis, label_of(file), split_of(item.name))
         found.setdefault((what, _pattern(folder) + item.suffix), []).append(entry)
-    return tuple(Group(key.rpartition(".")[0], what, _numbered(entries, what)) for (what, key), entries in found.items())
+    return tuple(
+        Group(key.rpartition(".")[0], what, _numbered(entries, what)) for (what, key), entries in found.items()
+    )
 
 
 def everything(items: Iterable[Item], suffixes: Sequence[str]) -> tuple[Group, ...]:
@@ -147,7 +152,9 @@ def everything(items: Iterable[Item], suffixes: Sequence[str]) -> tuple[Group, .
     for item in items:
         if item.suffix in suffixes:
             folder, _, file = item.name.rpartition("/")
-            found.setdefault(_pattern(folder) + item.suffix, []).append(Entry(item, label=label_of(file), split=split_of(item.name)))
+            found.setdefault(_pattern(folder) + item.suffix, []).append(
+                Entry(item, label=label_of(file), split=split_of(item.name))
+            )
     return tuple(Group(key.rpartition(".")[0], "data", tuple(entries)) for key, entries in found.items())
 
 
@@ -174,4 +181,7 @@ def _numbered(entries: list[Entry], what: What) -> tuple[Entry, ...]:
 def by_stem(group: Group) -> list[tuple[str, tuple[Entry, ...]]]:
     """The files of a group by the words of their names: pictures of different things in one folder."""
     ordered = sorted(group.entries, key=lambda e: words(e.item.parts[-1].rpartition(".")[0]))
-    return [(" ".join(key), tuple(many)) for key, many in groupby(ordered, key=lambda e: words(e.item.parts[-1].rpartition(".")[0]))]
+    return [
+        (" ".join(key), tuple(many))
+        for key, many in groupby(ordered, key=lambda e: words(e.item.parts[-1].rpartition(".")[0]))
+    ]

@@ -9,7 +9,19 @@ from typing import Any
 from runvet.artifacts.grouping import Entry
 from runvet.artifacts.model import Artifacts, Item, UnreadableError
 
-KEYS = ("label", "class", "class_name", "category", "structure_name", "prompt", "caption", "text", "type", "name", "title")
+KEYS = (
+    "label",
+    "class",
+    "class_name",
+    "category",
+    "structure_name",
+    "prompt",
+    "caption",
+    "text",
+    "type",
+    "name",
+    "title",
+)
 TABLES = ("captions.json", "labels.json", "prompts.json", "classes.json", "metadata.json")
 SIDECARS = ("data.json", "meta.json", "metadata.json", "info.json", "label.json", "prompt.json")
 MOST = 1_000  # side-cars that are opened for one group
@@ -59,4 +71,8 @@ def _label(artifacts: Artifacts, item: Item, entry: Entry) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, dict):
         return next((t for k in KEYS if (t := _text(value.get(k)))), "")
-    return " ".join(str(value).lower().replace("_", " ").split())[:80] if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    return (
+        " ".join(str(value).lower().replace("_", " ").split())[:80]
+        if isinstance(value, (str, int)) and not isinstance(value, bool)
+        else ""
+    )

@@ -5,14 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-PREDICTED = frozenset("pred preds prediction predictions predicted yhat est estimate estimates estimated forecast forecasts output outputs hyp".split())
-TRUE = frozenset("gt gts target targets true truth label labels ground_truth groundtruth real actual actuals obs observed reference".split())
+PREDICTED = frozenset(
+    "pred preds prediction predictions predicted yhat est estimate estimates estimated forecast forecasts output outputs hyp".split()
+)
+TRUE = frozenset(
+    "gt gts target targets true truth label labels ground_truth groundtruth real actual actuals obs observed reference".split()
+)
 _WORD = re.compile(r"[a-z]+|\d+")
 
 
 def side(name: str) -> tuple[str, tuple[str, ...]]:
     """`pred`, `true` or '' for a name, and the words that are left: `pred_mask_mean` -> ("pred", ("mask", "mean"))."""
-    text = name.lower().replace("ground_truth", "gt").replace("y_hat", "yhat").replace("y_pred", "pred").replace("y_true", "true")
+    text = (
+        name.lower()
+        .replace("ground_truth", "gt")
+        .replace("y_hat", "yhat")
+        .replace("y_pred", "pred")
+        .replace("y_true", "true")
+    )
     told = _WORD.findall(text)
     for which, known in (("pred", PREDICTED), ("true", TRUE)):
         if known & set(told):

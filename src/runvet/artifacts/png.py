@@ -29,7 +29,11 @@ def decode(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
     width, height, depth, kind, interlace = _header(chunks.get(b"IHDR", b""))
     packed = chunks.get(b"IDAT", b"")
     channels = CHANNELS[kind]
-    sizes = [(height, width)] if not interlace else [(_count(height, r, dr), _count(width, c, dc)) for r, c, dr, dc in _PASSES]
+    sizes = (
+        [(height, width)]
+        if not interlace
+        else [(_count(height, r, dr), _count(width, c, dc)) for r, c, dr, dc in _PASSES]
+    )
     rows = [(h, (w * channels * depth + 7) // 8, w) for h, w in sizes]
     need = sum(h * (n + 1) for h, n, w in rows if h and w)
     raw = _inflate(packed, need)
@@ -169,5 +173,3 @@ def _colour(indices: npt.NDArray[np.integer], chunks: dict[bytes, bytes]) -> Byt
         alpha[: len(told), 0] = told
         table = np.hstack([table, alpha])
     return np.asarray(table[indices[:, :, 0]], np.uint8)
-
-

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from runvet.artifacts.grids import grids_of, main_array
+from runvet.artifacts.grids import grids_of, main_array, parts
 from runvet.artifacts.grouping import Entry
 from runvet.artifacts.labels import labelled
 from runvet.artifacts.model import Array, Artifacts, UnreadableError, evenly
@@ -20,6 +20,7 @@ FILES = 2_000  # files of one data set that are read, evenly over all
 ITEMS = 20_000  # items (files, or entries of files that stack many)
 LABELS = ("label", "labels", "class", "classes", "y", "target", "targets", "category")
 CLASSES = 1_000
+CONNECTED = 200_000  # cells of the largest grid whose connected parts are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class One:
     sd: float
     non_finite: int
     filled: float  # share of cells that do not hold the most frequent value; NaN for floats
+    whole: float = float("nan")  # share of the filled cells in the largest connected part; NaN where not computed
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,11 @@ class Profile:
     def labels(self) -> dict[str, int]:
         """Items of each class, the largest first; empty where no class is told."""
         found = Counter(i.label for i in self.items if i.label)
-        return dict(found.most_common()) if 1 < len(found) <= CLASSES or (len(found) == 1 and all(i.label for i in self.items)) else {}
+        return (
+            dict(found.most_common())
+            if 1 < len(found) <= CLASSES or (len(found) == 1 and all(i.label for i in self.items))
+            else {}
+        )
 
     @property
     def splits(self) -> dict[str, int]:
@@ -145,7 +151,10 @@ def _items(entry: Entry, arrays: Mapping[str, Array]) -> tuple[Kind, list[One]]:
     grids = grids_of(held)
     if grids:
         several = len(grids) > 1
-        return "grids", [_one(f"{entry.item.name}[{i}]" if several else entry.item.name, entry, g, filled=True) for i, g in enumerate(grids)]
+        return "grids", [
+            _one(f"{entry.item.name}[{i}]" if several else entry.item.name, entry, g, filled=True)
+            for i, g in enumerate(grids)
+        ]
     return _stacked(entry, held)
 
 
@@ -155,11 +164,23 @@ def _stacked(entry: Entry, held: dict[str, Array]) -> tuple[Kind, list[One]]:
     main = main_array(numeric)
     if main is None:
         return "arrays", []
-    labels = next((v for k, v in numeric.items() if k.lower() in LABELS and v.ndim == 1 and v is not main and len(v) == len(main)), None)
-    table = all(v.ndim >= 1 and len(v) == len(main) for v in numeric.values()) and (len(numeric) > 1 or entry.item.suffix in (".json", ".jsonl", ".csv"))
+    labels = next(
+        (
+            v
+            for k, v in numeric.items()
+            if k.lower() in LABELS and v.ndim == 1 and v is not main and len(v) == len(main)
+        ),
+        None,
+    )
+    table = all(v.ndim >= 1 and len(v) == len(main) for v in numeric.values()) and (
+        len(numeric) > 1 or entry.item.suffix in (".json", ".jsonl", ".csv")
+    )
     if main.ndim >= 2 and (labels is not None or table or (len(main) >= 20 and entry.item.suffix == ".npy")):
         names = _class_names(labels)
-        return "records", [_one(f"{entry.item.name}[{i}]", entry, row, filled=False, label=names[i] if names else "") for i, row in enumerate(main[:ITEMS])]
+        return "records", [
+            _one(f"{entry.item.name}[{i}]", entry, row, filled=False, label=names[i] if names else "")
+            for i, row in enumerate(main[:ITEMS])
+        ]
     return "arrays", [_one(entry.item.name, entry, main, filled=False)]
 
 
@@ -169,15 +190,37 @@ def _class_names(labels: Array | None) -> list[str]:
     return [str(int(v)) for v in labels]
 
 
-def _one(name: str, entry: Entry, array: Array, *, filled: bool, label: str = "") -> One:
+def _one(name: str, entry: Entry, array: Array, *, filled: bool, label: str | None = None) -> One:
     flat = np.ascontiguousarray(array)
+    with np.errstate(all="ignore"):
+        return _measured(name, entry, flat, filled=filled, label=label)
+
+
+def _measured(name: str, entry: Entry, flat: Array, *, filled: bool, label: str | None) -> One:
     finite = flat[np.isfinite(flat)] if flat.dtype.kind == "f" else flat
     digest = hashlib.blake2b(f"{flat.shape}".encode() + flat.tobytes(), digest_size=16).digest()
-    share = float("nan")
+    share = whole = float("nan")
     if filled:
-        share = 1 - float(np.unique(flat, return_counts=True)[1].max()) / flat.size
-    numbers = (float(finite.min()), float(finite.max()), float(finite.mean()), float(finite.std())) if finite.size else (float("nan"),) * 4
-    return One(name, label or entry.label, entry.split, flat.shape, digest, *numbers, int(flat.size - finite.size), share)
+        values, counts = np.unique(flat, return_counts=True)
+        share = 1 - float(counts.max()) / flat.size
+        if 0 < share <= 0.5 and flat.size <= CONNECTED:
+            whole = parts(flat != values[counts.argmax()]).share
+    numbers = (
+        (float(finite.min()), float(finite.max()), float(finite.mean()), float(finite.std()))
+        if finite.size
+        else (float("nan"),) * 4
+    )
+    return One(
+        name,
+        entry.label if label is None else label,
+        entry.split,
+        flat.shape,
+        digest,
+        *numbers,
+        int(flat.size - finite.size),
+        share,
+        whole,
+    )
 
 
 def jumps(path: Array) -> float:
@@ -200,7 +243,13 @@ def paths_in(arrays: Iterable[tuple[str, Array]]) -> Iterator[tuple[str, Array]]
     """The arrays (n, t, 2 or 3) whose names speak of motion."""
     words = ("traj", "path", "future", "waypoint", "motion", "track", "position", "gt", "target")
     for name, array in arrays:
-        if array.ndim == 3 and array.shape[1] >= 5 and array.shape[2] in (2, 3) and array.dtype.kind in "fi" and any(w in name.lower() for w in words):
+        if (
+            array.ndim == 3
+            and array.shape[1] >= 5
+            and array.shape[2] in (2, 3)
+            and array.dtype.kind in "fi"
+            and any(w in name.lower() for w in words)
+        ):
             good = array[np.isfinite(np.asarray(array, np.float64)).all(axis=(1, 2))]
             if len(good) >= 20:
                 yield name, good

@@ -44,7 +44,13 @@ def grey(picture: Array) -> FloatArray:
         out = out / 257.0
     elif picture.dtype.kind == "f":
         low, high = (float(np.nanmin(out)), float(np.nanmax(out))) if out.size else (0.0, 1.0)
-        out = np.nan_to_num((out + 1) * 127.5 if low < 0 and low >= -1.001 and high <= 1.001 else out * 255 if low >= 0 and high <= 1.001 else out)
+        out = np.nan_to_num(
+            (out + 1) * 127.5
+            if low < 0 and low >= -1.001 and high <= 1.001
+            else out * 255
+            if low >= 0 and high <= 1.001
+            else out
+        )
     return out[:, :, : 3 if out.shape[2] == 4 else 1 if out.shape[2] == 2 else out.shape[2]]
 
 
@@ -90,7 +96,7 @@ def panels(picture: Array) -> Panels | None:
         return None
     step = max(1, max(image.shape[:2]) // (2 * SIDE))
     image = image[::step, ::step]
-    tolerance = max(1.5, 0.03 * float(image.std()))
+    tolerance = max(0.3, 0.05 * float(image.std()))
     for count in SPLITS:
         for across in (True, False):
             size = image.shape[0 if across else 1]
@@ -118,7 +124,10 @@ def _panels(strips: list[FloatArray], poor: list[int], count: int, across: bool)
     tiles = [t for i in poor for t in _tiles(strips[i], across)]
     single = sum(float(t.reshape(-1, t.shape[-1]).std(axis=0).max()) <= 3.0 for t in tiles)
     rich = [s for i, s in enumerate(strips) if i not in poor]
-    bits = (float(np.mean([entropy(t) for t in tiles])), float(np.mean([entropy(t) for s in rich for t in _tiles(s, across)])) if rich else float("nan"))
+    bits = (
+        float(np.mean([entropy(t) for t in tiles])),
+        float(np.mean([entropy(t) for s in rich for t in _tiles(s, across)])) if rich else float("nan"),
+    )
     colours = tuple(tuple(int(v) for v in t.reshape(-1, t.shape[-1]).mean(axis=0)) for t in tiles)
     return Panels(count, across, tuple(poor), len(tiles), single, bits, colours)
 

@@ -63,11 +63,6 @@ class Manifest:
     replaces: Manifest | None = None
     format_version: int = FORMAT_VERSION
 
-    @property
-    def bytes(self) -> int:
-        """Size of all files together."""
-        return sum(f.bytes for f in self.files)
-
     def to_json(self) -> bytes:
         """The manifest as JSON text, with a checksum of its own."""
         plain = _plain(self)
@@ -158,7 +153,7 @@ def held(manifest: Path) -> Manifest | None:
     except (BadManifest, OSError):
         return None
     for each in (known, known.replaces):
-        if each is not None and not any(_check_file(manifest.parent, e) for e in each.files):
+        if each is not None and not any(p for e in each.files for p in _check_file(manifest.parent, e)):
             return each
     return None
 
@@ -219,7 +214,13 @@ def _ours(path: Path) -> bool:
             head = file.read(4096)
     except OSError:
         return True
-    return b'"runvet' in head or not head.strip(b"\0")
+    if b'"runvet' in head:
+        return True
+    try:
+        orjson.loads(head)
+    except orjson.JSONDecodeError:
+        return len(head.strip(b"\0")) < 32  # ours, cut off before it says so
+    return False
 
 
 def _checksum(plain: Mapping[str, Any]) -> str:

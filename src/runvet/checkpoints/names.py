@@ -139,7 +139,7 @@ def role_of_key(key: str) -> Role | None:
         return "ema"
     if said & _OPTIMIZER and not said & {"scheduler", "schedulers"}:
         return "optimizer"
-    if said & _OTHER:
+    if said & _OTHER or {"message", "hub"} <= said:  # mmengine keeps its log history in its message hub
         return "other"
     return None
 

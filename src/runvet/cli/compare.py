@@ -14,11 +14,27 @@ from runvet.cli.drawing import deliver
 @click.command("compare")
 @click.argument("base", type=click.Path(path_type=Path))
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to draw the comparison.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead of standard output.")
-@click.option("--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="Use this runvet.toml for all runs.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to draw the comparison.",
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead of standard output."
+)
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Use this runvet.toml for all runs.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Also list settings that differ as paths, dates and names do.")
-def command(base: Path, runs: tuple[str, ...], form: str, output: Path | None, config_file: Path | None, verbose: bool) -> None:
+def command(
+    base: Path, runs: tuple[str, ...], form: str, output: Path | None, config_file: Path | None, verbose: bool
+) -> None:
     """Tell how each RUN differs from BASE: configuration first, then curves beyond their noise, speed and findings."""
     from runvet import api
     from runvet.compare import compare

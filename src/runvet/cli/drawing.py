@@ -19,7 +19,14 @@ FEW = 3  # up to so many runs are drawn in full; more are a table
 SUMMARY = 900_000  # characters; GitHub takes a mebibyte of a step's summary
 
 
-def draw(form: str, reports: Sequence[Report], runs: Sequence[Run | None] = (), *, verbose: bool = False, terminal: bool = True) -> str:
+def draw(
+    form: str,
+    reports: Sequence[Report],
+    runs: Sequence[Run | None] = (),
+    *,
+    verbose: bool = False,
+    terminal: bool = True,
+) -> str:
     """The reports as one text. `runs` (one for each report) give the lists of files that `verbose` asks for.
 
     `terminal` says that the text goes to standard output, whose width and colour then count.
@@ -75,6 +82,9 @@ def summarise_step(reports: Sequence[Report]) -> None:
 
     text = markdown.render(reports)
     if len(text) > SUMMARY:
-        text = text[: text.rfind("\n## ", 0, SUMMARY) + 1] + "\nThe other runs are left out: the summary would be too long.\n"
+        text = (
+            text[: text.rfind("\n## ", 0, SUMMARY) + 1]
+            + "\nThe other runs are left out: the summary would be too long.\n"
+        )
     with Path(file).open("a", encoding="utf-8") as stream:
         stream.write(text)

@@ -12,6 +12,7 @@ COMMANDS = {
     "check": "Judge runs: folders, files, globs.",
     "watch": "Judge a run again and again while it grows.",
     "compare": "Tell how runs differ, and whether one is better.",
+    "data": "Profile data or samples, and compare them.",
     "report": "Draw a saved result again, in any format.",
     "export": "Write every metric of any tool as JSON lines, CSV or Parquet.",
     "rules": "List what runvet checks.",

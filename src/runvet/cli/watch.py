@@ -27,14 +27,35 @@ REPORT = "RUNVET_REPORT"
 
 @click.command("watch")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--interval", type=click.FloatRange(min=0.05), default=10.0, show_default=True, help="Seconds between two looks.")
-@click.option("--stall", type=click.FloatRange(min=0), default=900.0, show_default=True, help="Seconds without anything new that are called a stall (at least 10 of the run's own intervals).")
+@click.option(
+    "--interval", type=click.FloatRange(min=0.05), default=10.0, show_default=True, help="Seconds between two looks."
+)
+@click.option(
+    "--stall",
+    type=click.FloatRange(min=0),
+    default=900.0,
+    show_default=True,
+    help="Seconds without anything new that are called a stall (at least 10 of the run's own intervals).",
+)
 @click.option("--once", is_flag=True, help="Look once, then end.")
 @click.option("--for", "seconds", type=click.FloatRange(min=0), help="End after so many seconds.")
 @click.option("--until", type=click.Choice(["critical"]), help="End at the first critical finding.")
-@click.option("--exec", "command_line", metavar="CMD", help=f"Run this once, at the first critical finding, without a shell; {REPORT} names the JSON report.")
-@click.option("--fail-on", type=click.Choice(["critical", "warning", "never"]), default="warning", show_default=True, help="Lowest finding that gives exit status 1.")
-@click.option("--select", multiple=True, metavar="RULES", help="Only these rules: codes, names or families, comma-separated.")
+@click.option(
+    "--exec",
+    "command_line",
+    metavar="CMD",
+    help=f"Run this once, at the first critical finding, without a shell; {REPORT} names the JSON report.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["critical", "warning", "never"]),
+    default="warning",
+    show_default=True,
+    help="Lowest finding that gives exit status 1.",
+)
+@click.option(
+    "--select", multiple=True, metavar="RULES", help="Only these rules: codes, names or families, comma-separated."
+)
 @click.option("--ignore", multiple=True, metavar="RULES", help="Leave these rules out.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="Use this runvet.toml.")
 def command(
@@ -143,7 +164,9 @@ class _Screen:
             since = f" (since step {short(finding.since_step)})" if finding.since_step is not None else ""
             where = f" {t.plain(finding.stage)}:" if finding.stage and len(change.report.stages) > 1 else ""
             message = t.plain(finding.message).replace("\n", " ")
-            self.say(f"+ {t.paint(finding.severity, finding.severity)} {finding.rule} {finding.name}:{where} {message}{since}")
+            self.say(
+                f"+ {t.paint(finding.severity, finding.severity)} {finding.rule} {finding.name}:{where} {message}{since}"
+            )
         for finding in change.gone:
             self.say(f"- gone: {finding.severity} {finding.rule} {finding.name}")
         if change.before is not None:
@@ -195,13 +218,18 @@ def _progress(change: Change, t: Terminal) -> str:
     stage = change.stage
     if stage is None or stage.steps.last is None:
         return "no metrics yet"
-    parts = [f"{stage.steps.axis} {short(stage.steps.last)}" + (f" of {short(stage.steps.planned)}" if stage.steps.planned else "")]
+    parts = [
+        f"{stage.steps.axis} {short(stage.steps.last)}"
+        + (f" of {short(stage.steps.planned)}" if stage.steps.planned else "")
+    ]
     lead = next((s for s in stage.series if s.name == stage.lead), None)
     if lead is not None:
         parts.append(f"{t.plain(lead.name)} {exact(lead.last)}")
     if stage.speed.get("recent"):
         left = stage.eta_s.get("recent")
-        parts.append(f"{short(stage.speed['recent'])} {stage.speed['unit']}" + (f", {duration(left)} to go" if left else ""))
+        parts.append(
+            f"{short(stage.speed['recent'])} {stage.speed['unit']}" + (f", {duration(left)} to go" if left else "")
+        )
     if len(change.report.stages) > 1:
         parts.insert(0, t.plain(stage.name))
     return "  ".join(parts)

@@ -36,7 +36,9 @@ def data_sets(run: Run) -> DataSets | Missing:
         return Missing("no files beside the logs", applicable=False)
     found = of(run.artifacts)
     if not found:
-        return Missing("no data beside the logs", "keep the data set (or some of it) in data/ beside the run", applicable=False)
+        return Missing(
+            "no data beside the logs", "keep the data set (or some of it) in data/ beside the run", applicable=False
+        )
     return DataSets(found)
 
 
@@ -68,7 +70,11 @@ def of(artifacts: Artifacts, *, every: bool = False) -> tuple[Profile, ...]:
 def _data(artifacts: Artifacts, *, every: bool = False) -> list[Group]:
     """The groups of data. JSON and CSV files beside arrays and pictures describe them; alone they are the data."""
     suffixes = ARRAYS + PICTURES + TABLES
-    found = everything(artifacts.items, suffixes) if every else tuple(g for g in groups(artifacts.items, suffixes) if g.what == "data")
+    found = (
+        everything(artifacts.items, suffixes)
+        if every
+        else tuple(g for g in groups(artifacts.items, suffixes) if g.what == "data")
+    )
     arrays = [g for g in found if g.entries[0].item.suffix not in TABLES]
     return arrays or list(found)
 
@@ -89,5 +95,7 @@ def _base(folder: str) -> tuple[str, str]:
     at = next((i for i, p in enumerate(parts) if p.lower() in DATA or DATA & set(words(p))), None)
     if at is None:
         at = next((i - 1 for i, p in enumerate(parts) if p.lower() in SPLITS), len(parts) - 1)
-    below = [p for p in parts[at + 1 :] if p.lower() not in SPLITS and "#" not in p and not set(words(p)) <= (PLAIN | DATA)]
+    below = [
+        p for p in parts[at + 1 :] if p.lower() not in SPLITS and "#" not in p and not set(words(p)) <= (PLAIN | DATA)
+    ]
     return "/".join(parts[: at + 1]), " ".join(below)

@@ -20,7 +20,17 @@ from runvet.run import FloatArray, Plain, Stage
 SAMPLES = 64  # samples of the last step that are read
 DATA = 256  # items of the data that are read, evenly over all of them
 MOST_COMMON = 0.4  # a value that fills this share of the data's cells is their background where no setting names it
-AIR = ("air_block_id", "air_id", "air_token", "air", "empty_id", "background_id", "background", "pad_id", "empty_block_ids")
+AIR = (
+    "air_block_id",
+    "air_id",
+    "air_token",
+    "air",
+    "empty_id",
+    "background_id",
+    "background",
+    "pad_id",
+    "empty_block_ids",
+)
 
 
 @dataclass(frozen=True)
@@ -80,18 +90,28 @@ class GridSamples:
 def grid_samples(found: StageGroups, stage: Stage) -> GridSamples | Missing:
     made = [g for g in found.samples if g.entries[0].item.suffix in ARRAYS]
     real = [g for g in found.data if g.entries[0].item.suffix in ARRAYS]
-    samples = next((s for s in (_read(found.artifacts, labelled(found.artifacts, g.last), SAMPLES) for g in made) if s), [])
+    samples = next(
+        (s for s in (_read(found.artifacts, labelled(found.artifacts, g.last), SAMPLES) for g in made) if s), []
+    )
     if not samples:
         return Missing("no grids among the samples", "", applicable=False)
     group = next(g for g in made if any(e.item.name == samples[0][0].item.name for e in g.last))
     data = max((_read(found.artifacts, labelled(found.artifacts, g.entries), DATA) for g in real), key=len, default=[])
     if not data:
-        return Missing("no grids of the data beside the samples", "keep the data set below the run, or some of it in data/")
+        return Missing(
+            "no grids of the data beside the samples", "keep the data set below the run, or some of it in data/"
+        )
     background, why = _background(stage, [g for _, g in data])
     return _made(group, samples, data, background, why)
 
 
-def _made(group: Group, samples: list[tuple[Entry, Grid]], data: list[tuple[Entry, Grid]], background: frozenset[int], why: str) -> GridSamples:
+def _made(
+    group: Group,
+    samples: list[tuple[Entry, Grid]],
+    data: list[tuple[Entry, Grid]],
+    background: frozenset[int],
+    why: str,
+) -> GridSamples:
     solid = [[Solid(e.item.name, e.label, g, background) for e, g in part] for part in (samples, data)]
     last = group.last[0]
     values = frozenset(v for s in solid[1] for v in s.values)
@@ -121,7 +141,9 @@ def _background(stage: Stage, data: Sequence[Grid]) -> tuple[frozenset[int], str
     for name in AIR:
         for setting in stage.settings:
             key = setting.key.lower().replace("-", "_")
-            if (key.rsplit(".", 1)[-1] == name or key.partition("[")[0].rsplit(".", 1)[-1] == name) and (values := _ints(setting.value)):
+            if (key.rsplit(".", 1)[-1] == name or key.partition("[")[0].rsplit(".", 1)[-1] == name) and (
+                values := _ints(setting.value)
+            ):
                 told |= values
                 sources.append(f"{setting.key} in {setting.source}")
     common, share = _commonest(data)

@@ -18,7 +18,10 @@ from runvet.evidence.predictions import FILES, Predictions
 from runvet.run import Run, Setting, Stage
 
 _MASK = frozenset("mask masks occupancy seg segmentation foreground fg valid ambiguous".split())
-_SUMMARY = frozenset("summary eval evaluation val test metrics results result report precheck stats index idx debug inference".split())
+_STATISTIC = frozenset("mean ratio fraction share avg average coverage occupancy foreground".split())
+_SUMMARY = frozenset(
+    "summary eval evaluation val test metrics results result report precheck stats index idx debug inference".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +49,19 @@ class Masks:
 @provides
 def masks(run: Run, stage: Stage, saved: Predictions | None) -> Masks | Missing:
     found = list(_told([s for s in stage.settings if isinstance(s.value, (int, float))]))
+    curves = {s.name: s for s in stage.series if len(s.finite()) == len(s) > 0}
+    found += _means({n: float(np.median(s.value[-3:])) for n, s in curves.items()}, stage.logs[0].source if stage.logs else "the log")
     if run.artifacts is not None:
         kept = run.artifacts
         summaries = kept.memo("summaries", lambda: tuple(_summaries(kept)))
         found += [m for m in summaries if owner(m.where, run.stages) is stage]
-    found += [m for p in (saved.pairs if saved else ()) if (m := _of_arrays(p.name, p.pred, p.true, p.where)) is not None]
+    found += [
+        m for p in (saved.pairs if saved else ()) if (m := _of_arrays(p.name, p.pred, p.true, p.where)) is not None
+    ]
     if not found:
-        return Missing("no mask beside its truth", "log the mean of predicted and true masks at evaluation", applicable=False)
+        return Missing(
+            "no mask beside its truth", "log the mean of predicted and true masks at evaluation", applicable=False
+        )
     return Masks(tuple({(m.name, m.where): m for m in found}.values()))
 
 
@@ -66,7 +75,9 @@ def _told(settings: list[Setting]) -> Iterator[Mask]:
 
 
 def _summaries(artifacts: Artifacts) -> Iterator[Mask]:
-    candidates = [i for i in artifacts.items if i.suffix == ".json" and i.size < 1 << 20 and _SUMMARY & set(words(i.parts[-1]))]
+    candidates = [
+        i for i in artifacts.items if i.suffix == ".json" and i.size < 1 << 20 and _SUMMARY & set(words(i.parts[-1]))
+    ]
     for item in evenly(candidates, FILES):
         try:
             plain = artifacts.read(item).plain
@@ -86,7 +97,11 @@ def _flat(value: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterato
 
 def _means(values: Mapping[str, float], source: str) -> Iterator[Mask]:
     """Pairs such as `pred_mask_mean` and `gt_mask_mean`."""
-    named = {k: v for k, v in values.items() if _MASK & set(words(k)) and {"mean", "ratio", "fraction", "share", "avg", "coverage"} & set(words(k))}
+    named = {
+        k: v
+        for k, v in values.items()
+        if _MASK & set(words(k)) and _STATISTIC & set(words(k))
+    }
     for p, t, rest in pairs.matched(named):
         if 0 <= named[p] <= 1 and 0 <= named[t] <= 1:
             yield Mask(rest or "mask", named[p], named[t], math.nan, 0, source)
@@ -98,4 +113,11 @@ def _of_arrays(name: str, pred: np.ndarray[Any, Any], true: np.ndarray[Any, Any]
         return None
     on, real = pred >= 0.5, true > 0
     union = int((on | real).sum())
-    return Mask(name, float(pred.mean()), float(true.mean()), float((on & real).sum() / union) if union else math.nan, len(pred), where)
+    return Mask(
+        name,
+        float(pred.mean()),
+        float(true.mean()),
+        float((on & real).sum() / union) if union else math.nan,
+        len(pred),
+        where,
+    )

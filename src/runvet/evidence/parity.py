@@ -13,7 +13,9 @@ from runvet.evidence import Missing, provides
 from runvet.evidence.artifact_groups import owner
 from runvet.run import Run, Stage
 
-ONE = frozenset("train training trainer teacher reference ref original orig before eager torch pytorch expected fp32 float32 baseline".split())
+ONE = frozenset(
+    "train training trainer teacher reference ref original orig before eager torch pytorch expected fp32 float32 baseline".split()
+)
 TWO = frozenset("inference infer inferred serving deploy deployed deployment export exported onnx trt tensorrt tflite after converted actual"
                 " predict production prod quantized int8 compiled jit coreml".split())  # fmt: skip
 MOST = 16
@@ -92,7 +94,19 @@ def _matches(artifacts: Artifacts) -> list[tuple[Item, Item]]:
             if sum(w in known for w in told) == 1 and not any(w in (TWO if which == "one" else ONE) for w in told):
                 rest = tuple(w for w in told if w not in known)
                 # Data sets have a `train` folder too: only files that speak of outputs are compared.
-                if {"pred", "preds", "predictions", "outputs", "output", "out", "parity", "logits", "results", "embeddings", "features"} & set(rest):
+                if {
+                    "pred",
+                    "preds",
+                    "predictions",
+                    "outputs",
+                    "output",
+                    "out",
+                    "parity",
+                    "logits",
+                    "results",
+                    "embeddings",
+                    "features",
+                } & set(rest):
                     sides.setdefault((*rest, *_numbers(item.name)), {}).setdefault(which, item)
     both = [(pair["one"], pair["two"]) for pair in sides.values() if len(pair) == 2]
     return [(a, b) for a, b in both if _shapes(a) == _shapes(b)]
@@ -119,7 +133,11 @@ def _output(name: str, first: Array, second: Array, low: bool) -> Output | None:
     gap, scale = np.abs(a - b)[good], float(a[good].std()) or float(np.abs(a[good]).max()) or 1.0
     broken = float((np.isfinite(a) != np.isfinite(b)).mean())
     sd = float(b[good].std())
-    correlation = float(np.corrcoef(a[good], b[good])[0, 1]) if a[good].std() > 0 and sd > 0 else float(np.array_equal(a[good], b[good]))
+    correlation = (
+        float(np.corrcoef(a[good], b[good])[0, 1])
+        if a[good].std() > 0 and sd > 0
+        else float(np.array_equal(a[good], b[good]))
+    )
     half = low or min(first.dtype.itemsize, second.dtype.itemsize) <= 2
     return Output(name, first.shape, float(np.median(gap)) / scale, max(float(np.quantile(gap, 0.999)) / scale, broken), float(gap.max()), scale,
                   sd / scale, float((b[good] - a[good]).mean()) / scale, correlation, 5e-2 if half else 5e-3)  # fmt: skip
@@ -127,6 +145,6 @@ def _output(name: str, first: Array, second: Array, low: bool) -> Output | None:
 
 def worst(parity: Parity) -> list[Output]:
     """The outputs beyond their tolerance, the worst first."""
-    return sorted((o for o in parity.outputs if o.largest > 10 * o.tolerance or o.typical > o.tolerance), key=lambda o: -o.typical)
-
-
+    return sorted(
+        (o for o in parity.outputs if o.largest > 10 * o.tolerance or o.typical > o.tolerance), key=lambda o: -o.typical
+    )

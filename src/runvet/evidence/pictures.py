@@ -97,6 +97,10 @@ def thumbnail(image: Array, side: int = 16) -> np.ndarray[tuple[int, ...], np.dt
     """The mean colours of side x side cells of a picture, float64 (side, side, c)."""
     whole = grey(image)
     rows, columns = (np.linspace(0, n, side + 1).round().astype(int) for n in whole.shape[:2])
-    cells = np.add.reduceat(np.add.reduceat(whole, np.minimum(rows[:-1], whole.shape[0] - 1), axis=0), np.minimum(columns[:-1], whole.shape[1] - 1), axis=1)
+    cells = np.add.reduceat(
+        np.add.reduceat(whole, np.minimum(rows[:-1], whole.shape[0] - 1), axis=0),
+        np.minimum(columns[:-1], whole.shape[1] - 1),
+        axis=1,
+    )
     area = np.maximum(np.diff(rows), 1)[:, None] * np.maximum(np.diff(columns), 1)[None]
     return np.asarray(cells / area[:, :, None])

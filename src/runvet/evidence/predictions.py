@@ -18,6 +18,8 @@ from runvet.run import FloatArray, Run, Stage
 FILES = 24  # files that are opened
 ROWS = 20_000  # samples of one pair that are kept, evenly
 VALUES = 4 << 20
+LARGEST = 1e100  # larger values are damage, and their squares overflow
+PEEKED = 64  # so few npz files are all looked into, whatever their names
 _TABLES = (".csv", ".json", ".jsonl")
 _PARITY = frozenset("parity".split())
 
@@ -62,7 +64,9 @@ class Pair:
         low, high = np.quantile(self.pred, [0.025, 0.975], axis=0), np.quantile(self.true, [0.025, 0.975], axis=0)
         widths = (low[1] - low[0], high[1] - high[0])
         varied = widths[1] > 0
-        return (float(np.median(widths[0][varied])), float(np.median(widths[1][varied]))) if varied.any() else (0.0, 0.0)
+        return (
+            (float(np.median(widths[0][varied])), float(np.median(widths[1][varied]))) if varied.any() else (0.0, 0.0)
+        )
 
     @cached_property
     def correlation(self) -> float:
@@ -112,7 +116,8 @@ def predictions(run: Run, stage: Stage) -> Predictions | Missing:
 
 
 def _pairs(artifacts: Artifacts) -> Iterator[Pair]:
-    candidates = [i for i in artifacts.items if _may_hold(i)]
+    few = sum(i.suffix == ".npz" for i in artifacts.items) <= PEEKED
+    candidates = [i for i in artifacts.items if _may_hold(i, few=few)]
     for item in evenly(candidates, FILES):
         arrays = _read(artifacts, item)
         for p, t, rest in pairs.matched(arrays):
@@ -128,7 +133,7 @@ def _pairs(artifacts: Artifacts) -> Iterator[Pair]:
                 yield pair
 
 
-def _may_hold(item: Item) -> bool:
+def _may_hold(item: Item, *, few: bool) -> bool:
     told = {w for part in item.parts for w in words(part)}
     if told & _PARITY:
         return False
@@ -137,7 +142,7 @@ def _may_hold(item: Item) -> bool:
     if item.peek is None or item.suffix != ".npz":
         return False
     # A folder of samples or of the data holds thousands: only names that speak of predictions, or few files, are opened.
-    if not told & (PREDICTION | pairs.TRUE | pairs.PREDICTED | {"val", "test", "debug", "dump"}):
+    if not few and not told & (PREDICTION | pairs.TRUE | pairs.PREDICTED | {"val", "test", "debug", "dump"}):
         return False
     try:
         return bool(pairs.matched(item.peek()))
@@ -155,13 +160,18 @@ def _read(artifacts: Artifacts, item: Item) -> dict[str, Array]:
 def _pair(name: str, where: str, pred: Array, true: Array) -> Pair | None:
     """A pair of equal shapes as (n, k); trailing axes of length one are ignored. None where they do not fit."""
     pred, true = (a.reshape(a.shape[: -1 if a.ndim > 1 and a.shape[-1] == 1 else a.ndim]) for a in (pred, true))
-    if pred.shape != true.shape or not pred.size or not pred.ndim or any(a.dtype.kind not in "fiub" for a in (pred, true)):
+    if (
+        pred.shape != true.shape
+        or not pred.size
+        or not pred.ndim
+        or any(a.dtype.kind not in "fiub" for a in (pred, true))
+    ):
         return None
     n = len(pred)
     rows = np.unique(np.round(np.linspace(0, n - 1, min(n, ROWS, max(1, VALUES // max(1, pred[0].size))))).astype(int))
     p, t = (np.asarray(a[rows], np.float64).reshape(len(rows), -1) for a in (pred, true))
     good = np.isfinite(p).all(axis=1) & np.isfinite(t).all(axis=1)
-    if not good.any():
+    if not good.any() or max(np.abs(p[good]).max(), np.abs(t[good]).max()) > LARGEST:
         return None
     whole = bool(np.array_equal(t[good], np.round(t[good])))
     return Pair(name, where, p[good], t[good], pred.shape[1:], whole)

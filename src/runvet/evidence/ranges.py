@@ -12,7 +12,9 @@ from runvet.evidence import Missing, provides
 from runvet.run import Event, FloatArray, Stage
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_RANGE = re.compile(rf"([A-Za-z][\w ]{{0,30}}?)\s*[:=]?\s*[\[(]\s*({_NUMBER})\s*(?:,|\s|\.\.|to|~)\s*({_NUMBER})\s*[\])]")
+_RANGE = re.compile(
+    rf"([A-Za-z][\w ]{{0,30}}?)\s*[:=]?\s*[\[(]\s*({_NUMBER})\s*(?:,|\s|\.\.|to|~)\s*({_NUMBER})\s*[\])]"
+)
 _SPAN = re.compile(r"(?i)\brange|\bmin\b.{0,6}\bmax\b|\bspan\b|\bbounds?\b")
 
 
@@ -40,8 +42,36 @@ def range_lines(stage: Stage) -> RangeLines | Missing:
             pred.append(found[1])
             events.append(event)
     if not events:
-        return Missing("no line prints the ranges of truth and prediction", "print min and max of predictions and targets", applicable=False)
+        told = _from_series(stage)
+        if told is not None:
+            return told
+        return Missing(
+            "no line prints the ranges of truth and prediction",
+            "print min and max of predictions and targets",
+            applicable=False,
+        )
     return RangeLines(np.array(true), np.array(pred), tuple(events))
+
+
+def _from_series(stage: Stage) -> RangeLines | None:
+    """Ranges from curves named `pred_min`, `pred_max`, `gt_min`, `gt_max`, or `pred_std` and `gt_std` (two of them wide)."""
+    found = {side(s.name): s for s in stage.series if side(s.name)[0] and len(s.finite()) == len(s) > 0}
+    for low, high in (("min", "max"), ("std", "std"), ("sd", "sd")):
+        four = [found.get((which, (edge,))) for which in ("true", "pred") for edge in (low, high)]
+        known = [s for s in four if s is not None]
+        if len(known) < 4 or len({len(s) for s in known}) > 1:
+            continue
+        sign = -1.0 if low == high else 1.0
+        true, pred = (np.column_stack([sign * a.value, b.value]) for a, b in (known[:2], known[2:]))
+        keep = true[:, 1] > true[:, 0]
+        if keep.any():
+            first = known[2]
+            events = tuple(
+                Event("range", first.name, first.files[int(first.file[i])], int(first.line[i]), float(first.step[i]))
+                for i in np.flatnonzero(keep)
+            )
+            return RangeLines(true[keep], pred[keep], events)
+    return None
 
 
 def ranges_in(text: str) -> tuple[tuple[float, float], tuple[float, float]] | None:

@@ -173,6 +173,18 @@ class RowBuffer:
             if len(self.lines) >= ROWS:
                 self.flush()
 
+    def add_numbers(self, keys: tuple[str, ...], columns: FloatArray, line: int) -> None:
+        """Add rows of consecutive lines from `line` on that hold nothing but numbers; `columns` is (keys, rows)."""
+        if self.lines:  # rows stay in the order of their lines
+            self.add_columns(keys, columns.tolist(), line)
+            return
+        for begin in range(0, columns.shape[1], ROWS):
+            part = columns[:, begin : begin + ROWS]
+            size = part.shape[1]
+            lines = np.arange(line + begin, line + begin + size, dtype=np.int64)
+            self.writer.write(Block(size, lines, {key: (cells, None) for key, cells in zip(keys, part, strict=True)}))
+        self.count += columns.shape[1]
+
     def settings(self, row: dict[str, Any], line: int) -> bool:
         """Whether the row is a run's configuration; then it is kept as settings."""
         found = [k for k in _CONFIG_KEYS & row.keys() if isinstance(row[k], dict | str)]

@@ -11,7 +11,8 @@ from runvet.source import LINE, Source
 
 class Resumed(Protocol):
     """A reader that stands in the middle of one file. It can be copied (`copy.deepcopy`) with everything it holds,
-    and a copy be finished while the original reads on."""
+    and a copy be finished while the original reads on.
+    """
 
     sink: Sink
 

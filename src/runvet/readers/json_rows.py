@@ -24,6 +24,7 @@ from runvet.source import Cut, Source
 WHOLE = 64 << 20  # bytes of an object of columns
 ROWS = 12 << 20  # bytes of a list of rows: parsed, it takes ten times as much
 _CONFIG = ("config", "args", "hparams", "params", "cfg", "hyperparameters", "settings")
+_TOGETHER = 2_048  # rows handed on together
 
 
 def claims(source: Source) -> float:
@@ -65,8 +66,8 @@ def give(value: Any, stem: str, sink: Sink) -> None:
         else:
             prefix = "" if alone or not shape.name else f"{shape.name}/"
             rows = RowBuffer(Writer(sink, rename=lambda n, p=prefix: p + n), sink)  # type: ignore[misc]
-            for number, row in enumerate(shape.rows, 1):
-                rows.add(row, number)
+            for at in range(0, len(shape.rows), _TOGETHER):
+                rows.add_all(shape.rows[at : at + _TOGETHER], at + 1)
             rows.flush()
     if isinstance(value, dict):
         for key in _CONFIG:

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+import numpy as np
 import orjson
 
 from runvet.readers import Reader
@@ -14,6 +15,7 @@ from runvet.readers._json import RowBuffer, loads, scalar
 from runvet.readers._lines import head_lines, utf8_blocks
 from runvet.readers._resume import Lines
 from runvet.readers._tables import Writer
+from runvet.run import FloatArray
 from runvet.sink import Sink
 from runvet.source import Source
 
@@ -83,8 +85,8 @@ class _Log(Lines):
         numbers = _numbers(data) if whole else None
         if numbers is not None:
             keys, columns = numbers
-            self.rows.add_columns(keys, columns, self.line + 1)
-            self.line += len(columns[0])
+            self.rows.add_numbers(keys, columns, self.line + 1)
+            self.line += columns.shape[1]
             return
         lines = data.split(b"\n")
         if whole:
@@ -114,15 +116,20 @@ class _Log(Lines):
         self.rows.flush()
 
 
-def _numbers(data: bytes) -> tuple[tuple[str, ...], list[list[Any]]] | None:
-    """Keys and columns of lines that differ in nothing but the numbers their objects hold; else None."""
+def _numbers(data: bytes) -> tuple[tuple[str, ...], FloatArray] | None:
+    """Keys and columns (keys, lines) of lines that differ in nothing but the numbers their objects hold; else None."""
     first = data[: data.find(b"\n") + 1]
     texts = _VALUE.split(first)
     try:
         row = orjson.loads(first)
     except orjson.JSONDecodeError:
         return None
-    if type(row) is not dict or not row or len(row) != len(texts) - 1 or not all(type(v) in (int, float) for v in row.values()):
+    if (
+        type(row) is not dict
+        or not row
+        or len(row) != len(texts) - 1
+        or not all(type(v) in (int, float) for v in row.values())
+    ):
         return None
     rows = data.count(b"\n")
     if data.translate(None, _NUMERIC) != first.translate(None, _NUMERIC) * rows:
@@ -130,15 +137,15 @@ def _numbers(data: bytes) -> tuple[tuple[str, ...], list[list[Any]]] | None:
     joints = [texts[-1] + texts[0], *texts[1:-1]]  # what stands between two numbers, first across lines
     cells = data[len(texts[0]) : -len(texts[-1])]
     for place, joint in enumerate(joints):
-        if cells.count(joint) != (rows if place else rows - 1):
-            return None
+        size = len(cells) - (rows if place else rows - 1) * (len(joint) - 1)
         cells = cells.replace(joint, b",")
+        if len(cells) != size:  # it did not stand on every line once
+            return None
     try:
-        flat = orjson.loads(b"[" + cells + b"]")
-    except orjson.JSONDecodeError:
+        flat = np.array(orjson.loads(b"[" + cells + b"]"), np.float64)
+    except (orjson.JSONDecodeError, OverflowError):
         return None
-    wide = len(row)
-    return (tuple(row), [flat[at::wide] for at in range(wide)]) if len(flat) == rows * wide else None
+    return (tuple(row), flat.reshape(rows, len(row)).T) if flat.size == rows * len(row) else None
 
 
 def _odd(text: bytes, number: int, rows: RowBuffer, sink: Sink, *, last: bool) -> None:

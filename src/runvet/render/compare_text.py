@@ -17,7 +17,9 @@ def render(comparisons: Sequence[Comparison], terminal: Terminal | None = None, 
     """One part for each run that was compared with the base. `verbose` also lists settings that are mere noise."""
     t = terminal or Terminal()
     parts = ["\n".join(_comparison(c, t, verbose)).rstrip() + "\n" for c in comparisons]
-    caution = "Errors hold the noise within each run. What another seed would change is not in them: repeat the runs to know."
+    caution = (
+        "Errors hold the noise within each run. What another seed would change is not in them: repeat the runs to know."
+    )
     return t.fit("\n".join([*parts, "\n".join(t.wrap(caution, indent=0)) + "\n"]))
 
 
@@ -30,7 +32,10 @@ def _comparison(c: Comparison, t: Terminal, verbose: bool) -> Iterator[str]:
     yield from _curves(c, t, arrow)
     for s in c.speed:
         where = f" ({t.plain(s.stage)})" if len(c.speed) > 1 else ""
-        yield t.paint("Speed", "bold") + f"{where}  {short(s.base)} {arrow} {short(s.other)} {t.plain(s.unit)} ({s.ratio - 1:+.1%})"
+        yield (
+            t.paint("Speed", "bold")
+            + f"{where}  {short(s.base)} {arrow} {short(s.other)} {t.plain(s.unit)} ({s.ratio - 1:+.1%})"
+        )
     if c.speed:
         yield ""
     yield from _findings("Findings of the base alone", c.only_base, t)
@@ -42,12 +47,18 @@ def _comparison(c: Comparison, t: Terminal, verbose: bool) -> Iterator[str]:
 def _settings(c: Comparison, t: Terminal, arrow: str, verbose: bool) -> Iterator[str]:
     shown = [d for d in c.settings if verbose or not d.noise]
     hidden = len(c.settings) - len(shown)
-    total = f"{len(shown)} differ, {c.same_settings} are the same" if c.settings or c.same_settings else "none are known of either run"
+    total = (
+        f"{len(shown)} differ, {c.same_settings} are the same"
+        if c.settings or c.same_settings
+        else "none are known of either run"
+    )
     aside = f"; {plural(hidden, 'path, date or name')} not shown: --verbose" if hidden else ""
     yield t.paint("Settings", "bold") + f"  {total}{aside}"
     width = max((min(len(d.key), 32) for d in shown[:MOST]), default=0)
     for d in shown[:MOST]:
-        yield from t.wrap(f"{_value(d, 'base')} {arrow} {_value(d, 'other')}", indent=width + 4, first=f"  {t.plain(d.key)[:width]}")
+        yield from t.wrap(
+            f"{_value(d, 'base')} {arrow} {_value(d, 'other')}", indent=width + 4, first=f"  {t.plain(d.key)[:width]}"
+        )
     if len(shown) > MOST:
         yield f"  … {len(shown) - MOST} more: --format json"
     yield ""
@@ -63,7 +74,9 @@ def _value(d: SettingDifference, side: str) -> str:
 
 def _curves(c: Comparison, t: Terminal, arrow: str) -> Iterator[str]:
     told = [d for d in c.curves if d.outcome != "too few points"]
-    yield t.paint("Curves", "bold") + ("  at equal steps, late in what both have" if told else "  no metric of both runs can be compared")
+    yield t.paint("Curves", "bold") + (
+        "  at equal steps, late in what both have" if told else "  no metric of both runs can be compared"
+    )
     width = max((min(len(d.name), 28) for d in told[:MOST]), default=0)
     several = len({d.stage for d in told}) > 1
     for d in told[:MOST]:
@@ -96,7 +109,10 @@ def _best(d: CurveDifference) -> Iterator[str]:
     """Who comes to the best of the other, and when: said only where the curves differ."""
     if d.outcome not in ("better", "worse"):
         return
-    for who, level, at in (("the other", d.base_best, d.reaches_base_best), ("the base", d.other_best, d.reaches_other_best)):
+    for who, level, at in (
+        ("the other", d.base_best, d.reaches_base_best),
+        ("the base", d.other_best, d.reaches_other_best),
+    ):
         whose = "the base's" if who == "the other" else "the other's"
         when = f"at {d.axis} {short(round(at))}" if at is not None else "never"
         yield f"{who} comes to {whose} best level, {exact(_short(level))}, {when}"

@@ -15,7 +15,9 @@ def render(report: Report, terminal: Terminal | None = None, *, verbose: bool = 
     for f in report.findings:
         since = f" [since step {short(f.since_step)}]" if f.since_step is not None else ""
         place = report.path + (f":{f.stage}" if f.stage else "")
-        lines.append(f"{t.plain(place)}: {t.paint(f.severity, f.severity)} {f.rule} {f.name}: {t.plain(f.message)}{since}")
+        lines.append(
+            f"{t.plain(place)}: {t.paint(f.severity, f.severity)} {f.rule} {f.name}: {t.plain(f.message)}{since}"
+        )
     coverage = f"{report.checks.ran} of {report.checks.of} checks ran"
     lines.append(f"{t.plain(report.path)}: {t.paint(report.verdict, report.verdict)}: {coverage}")
     return t.fit("\n".join(line.replace("\n", " ") for line in lines) + "\n")

@@ -44,4 +44,6 @@ def command(kind: str, message: str, properties: dict[str, str]) -> str:
 
 def _clean(text: str) -> str:
     """Without control characters; other separators of lines, which a log viewer may honour, become spaces."""
-    return "".join(c if c.isprintable() or c in "\r\n" else " " if c in "\u2028\u2029\x85\t\v\f" else "\ufffd" for c in text)
+    return "".join(
+        c if c.isprintable() or c in "\r\n" else " " if c in "\u2028\u2029\x85\t\v\f" else "\ufffd" for c in text
+    )

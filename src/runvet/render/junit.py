@@ -26,7 +26,9 @@ def render(reports: Sequence[Report], names: Mapping[str, str] | None = None) ->
     for _, cases in suites:
         counts.update(kind for kind, _ in cases)
     total = sum(counts.values())
-    lines.append(f'<testsuites name="runvet" tests="{total}" failures="{counts["failure"]}" errors="{counts["error"]}">')
+    lines.append(
+        f'<testsuites name="runvet" tests="{total}" failures="{counts["failure"]}" errors="{counts["error"]}">'
+    )
     for report, cases in suites:
         mine = Counter(kind for kind, _ in cases)
         lines.append(
@@ -55,7 +57,11 @@ def _seconds(report: Report) -> str:
 
 
 def _properties(report: Report) -> Iterator[str]:
-    told = {"verdict": report.verdict, "runvet": report.runvet, "checks ran": f"{report.checks.ran} of {report.checks.of}"}
+    told = {
+        "verdict": report.verdict,
+        "runvet": report.runvet,
+        "checks ran": f"{report.checks.ran} of {report.checks.of}",
+    }
     for name, value in told.items():
         yield f"      <property name={quoted(name)} value={quoted(value)}/>"
 
@@ -93,7 +99,10 @@ def _failure(report: Report, finding: Finding) -> str:
     lines = [finding.message, f"at {where.file}" + (f":{where.line}" if where.line else "")]
     if finding.since_step is not None:
         lines.append(f"visible since step {finding.since_step:g}")
-    lines += [f"{m.what}: {exact(m.value)}" + (f" {m.unit}" if m.unit else "") + (f" ({m.where})" if m.where else "") for m in finding.evidence]
+    lines += [
+        f"{m.what}: {exact(m.value)}" + (f" {m.unit}" if m.unit else "") + (f" ({m.where})" if m.where else "")
+        for m in finding.evidence
+    ]
     lines += [f"innocent if: {finding.innocent}"] if finding.innocent else []
     lines += [f"do: {a.do}" for a in finding.actions]
     return f"<failure type={quoted(finding.severity)} message={quoted(finding.message)}>{text(chr(10).join(lines))}</failure>"

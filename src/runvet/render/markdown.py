@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from runvet.render.numbers import duration, exact, plural, short
-from runvet.render.words import gaps, ordered, sentence
+from runvet.render.words import counts, gaps, ordered, rank, sentence
 from runvet.report import Finding, Report, StageSummary
 
+FEW = 3  # up to so many runs need no table
 MOST = 30  # rows of the table of findings
 MOST_STAGES = 20
 MOST_TEXT = 600  # characters of one text from the run
@@ -19,8 +20,25 @@ _APART = "\u200b"  # keeps `@name`, `#12` and addresses from becoming mentions a
 
 
 def render(reports: Sequence[Report]) -> str:
-    """One section a run, worst findings first; evidence and what was not checked are folded."""
-    return "\n".join("\n".join(_report(r)).rstrip() + "\n" for r in reports)
+    """One section a run, worst findings first; evidence and what was not checked are folded.
+
+    Of more than three runs a table stands first, worst first, and sound ones have no section of their own.
+    """
+    several = len(reports) > FEW
+    parts = ["\n".join(_overview(sorted(reports, key=rank)))] if several else []
+    parts += ["\n".join(_report(r)) for r in reports if not several or r.verdict != "sound"]
+    return "\n".join(part.rstrip() + "\n" for part in parts)
+
+
+def _overview(reports: Sequence[Report]) -> Iterator[str]:
+    yield f"## runvet: {plural(len(reports), 'run')}, {', '.join(f'{n} {v}' for v, n in counts(reports))}"
+    yield ""
+    yield "| | Run | Worst finding | Findings |"
+    yield "|---|---|---|---|"
+    for r in reports:
+        told = f"`{_code(r.findings[0].rule)}` {escape(r.findings[0].name)}" if r.findings else escape(r.why_not_judged)
+        yield f"| {SIGNS[r.verdict]} {r.verdict} | {escape(r.path)} | {told} | {len(r.findings) or ''} |"
+    yield ""
 
 
 def escape(text: str) -> str:
@@ -52,7 +70,13 @@ def _stages(report: Report) -> Iterator[str]:
     yield "| Stage | Verdict | Progress | Curve | Speed |"
     yield "|---|---|---|---|---|"
     for stage in ordered(report)[:MOST_STAGES]:
-        cells = (escape(stage.name), f"{SIGNS[stage.verdict]} {stage.verdict}", _progress(stage), _curve(stage), _speed(stage))
+        cells = (
+            escape(stage.name),
+            f"{SIGNS[stage.verdict]} {stage.verdict}",
+            _progress(stage),
+            _curve(stage),
+            _speed(stage),
+        )
         yield "| " + " | ".join(cells) + " |"
     if len(report.stages) > MOST_STAGES:
         yield ""
@@ -76,7 +100,9 @@ def _speed(stage: StageSummary) -> str:
     if not stage.speed.get("overall"):
         return ""
     left = stage.eta_s.get("recent") or stage.eta_s.get("overall")
-    return f"{short(stage.speed['overall'])} {escape(str(stage.speed.get('unit', '')))}" + (f", {duration(left)} to go" if left else "")
+    return f"{short(stage.speed['overall'])} {escape(str(stage.speed.get('unit', '')))}" + (
+        f", {duration(left)} to go" if left else ""
+    )
 
 
 def _findings(report: Report) -> Iterator[str]:

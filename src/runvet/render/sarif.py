@@ -37,7 +37,13 @@ def _run(report: Report, pages: Mapping[str, str]) -> dict[str, Any]:
     if report.verdict == "not judged":
         notes.append(_note(f"not judged: {report.why_not_judged}", "warning"))
     return {
-        "tool": {"driver": {"name": "runvet", "version": report.runvet, "rules": [_rule(found[code], pages) for code in order]}},
+        "tool": {
+            "driver": {
+                "name": "runvet",
+                "version": report.runvet,
+                "rules": [_rule(found[code], pages) for code in order],
+            }
+        },
         "automationDetails": {"id": f"runvet/{_uri(report.path)}/"},
         "invocations": [{"executionSuccessful": not report.checks.crashed, "toolExecutionNotifications": notes}],
         "results": [_result(report, f, order[f.rule]) for f in report.findings],
@@ -52,7 +58,9 @@ def _note(message: str, level: str) -> dict[str, Any]:
 
 def _rule(finding: Finding, pages: Mapping[str, str]) -> dict[str, Any]:
     page = pages.get(finding.rule, "")
-    summary = next((line.strip("* ") for line in page.splitlines() if line.startswith("**")), finding.name.replace("-", " "))
+    summary = next(
+        (line.strip("* ") for line in page.splitlines() if line.startswith("**")), finding.name.replace("-", " ")
+    )
     told = f"`runvet explain {finding.rule}` shows this rule's page."
     return {
         "id": finding.rule,

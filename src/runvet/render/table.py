@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from runvet.render.numbers import exact, plural, short
 from runvet.render.terminal import Terminal
+from runvet.render.words import counts, rank
 from runvet.report import VERDICTS, Report, StageSummary
 
 GAP = "  "
@@ -17,7 +18,10 @@ def render(reports: Sequence[Report], terminal: Terminal | None = None) -> str:
     worst = sorted(reports, key=rank)
     arrow = "→" if t.unicode else "->"
     below = _shared([r.path for r in worst])
-    rows = [[r.verdict, t.plain(r.path[len(below) :]), *(t.plain(c) for c in _facts(r, arrow)), t.plain(_top(r))] for r in worst]
+    rows = [
+        [r.verdict, t.plain(r.path[len(below) :]), *(t.plain(c) for c in _facts(r, arrow)), t.plain(_top(r))]
+        for r in worst
+    ]
     head = ["verdict", "run", "steps", f"first {arrow} last", "worst finding"]
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(5)]
     widths[1] = min(widths[1], max(24, t.width - sum((widths[0], widths[2], widths[3], 34)) - 4 * len(GAP)))
@@ -25,15 +29,11 @@ def render(reports: Sequence[Report], terminal: Terminal | None = None) -> str:
     for row in rows:
         line = _line(row, widths, t.width)
         lines.append(t.paint(line[: len(row[0])], row[0]) + line[len(row[0]) :])
-    counts = [(v, sum(r.verdict == v for r in reports)) for v in VERDICTS]
-    told = ", ".join(f"{n} {v}" for v, n in counts if n)
-    return t.fit("\n".join([*lines, "", f"{plural(len(reports), 'run')}{f' in {t.plain(below)}' if below else ''}: {told}"]) + "\n")
-
-
-def rank(report: Report) -> tuple[int, int, int]:
-    """Worst first: by verdict, then by the number of critical findings, then of all."""
-    critical = sum(f.severity == "critical" for f in report.findings)
-    return VERDICTS.index(report.verdict), -critical, -len(report.findings)
+    told = ", ".join(f"{n} {v}" for v, n in counts(reports))
+    return t.fit(
+        "\n".join([*lines, "", f"{plural(len(reports), 'run')}{f' in {t.plain(below)}' if below else ''}: {told}"])
+        + "\n"
+    )
 
 
 def lead(report: Report) -> StageSummary | None:

@@ -12,7 +12,15 @@ from typing import IO
 BARS = "▁▂▃▄▅▆▇█"
 PLAIN_BARS = "_.-=+*#@"
 ASCII = {ord(k): v for k, v in zip("·→×−≥≤τ√…", ["-", "->", "x", "-", ">=", "<=", "tau", "sqrt", "..."], strict=True)}
-_CODES = {"critical": "1;31", "warning": "33", "suspect": "1;33", "sound": "1;32", "not judged": "1;35", "dim": "2", "bold": "1"}
+_CODES = {
+    "critical": "1;31",
+    "warning": "33",
+    "suspect": "1;33",
+    "sound": "1;32",
+    "not judged": "1;35",
+    "dim": "2",
+    "bold": "1",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +34,14 @@ class Terminal:
     @classmethod
     def of(cls, stream: IO[str] | None) -> Terminal:
         """The terminal behind a stream; a pipe or file gets 100 columns without colour. Honours NO_COLOR,
-        FORCE_COLOR, COLUMNS and TERM=dumb."""
+        FORCE_COLOR, COLUMNS and TERM=dumb.
+        """
         is_terminal = stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
         colour = (is_terminal or bool(os.environ.get("FORCE_COLOR"))) and not os.environ.get("NO_COLOR")
         columns = os.environ.get("COLUMNS", "")
-        width = int(columns) if columns.isdigit() else shutil.get_terminal_size((100, 24)).columns if is_terminal else 100
+        width = (
+            int(columns) if columns.isdigit() else shutil.get_terminal_size((100, 24)).columns if is_terminal else 100
+        )
         encoding = (getattr(stream, "encoding", None) or "utf-8").lower()
         return cls(max(40, min(width, 120)), colour, encoding.startswith("utf"))
 
@@ -42,7 +53,12 @@ class Terminal:
         """Lines of the text, indented; `first` stands at the start of the first line instead of blanks."""
         lead = " " * indent if first is None else first.ljust(indent) if first else ""
         return textwrap.wrap(
-            self.plain(text), self.width, initial_indent=lead, subsequent_indent=" " * indent, break_long_words=True, break_on_hyphens=False
+            self.plain(text),
+            self.width,
+            initial_indent=lead,
+            subsequent_indent=" " * indent,
+            break_long_words=True,
+            break_on_hyphens=False,
         ) or [lead.rstrip()]
 
     def plain(self, text: str) -> str:
@@ -64,7 +80,11 @@ class Terminal:
         if len(values) < 2:
             return ""
         bars = BARS if self.unicode else PLAIN_BARS
-        groups = [values[i * len(values) // width : (i + 1) * len(values) // width] for i in range(min(width, len(values)))] if len(values) > width else [[v] for v in values]
+        groups = (
+            [values[i * len(values) // width : (i + 1) * len(values) // width] for i in range(min(width, len(values)))]
+            if len(values) > width
+            else [[v] for v in values]
+        )
         means = [sum(g) / len(g) for g in groups if len(g)]
         low, high = min(means), max(means)
         span = high - low or 1.0

@@ -50,7 +50,9 @@ def _nearer(report: Report) -> Report:
     name = next(iter(sources)) + ":"
 
     def near(finding: Finding) -> Finding:
-        evidence = tuple(replace(m, where=m.where.replace(name, "line ") if m.where else m.where) for m in finding.evidence)
+        evidence = tuple(
+            replace(m, where=m.where.replace(name, "line ") if m.where else m.where) for m in finding.evidence
+        )
         return replace(finding, message=finding.message.replace(name, "line "), evidence=evidence)
 
     actions = tuple(replace(a, do=a.do.replace(name, "line ")) for a in report.actions)
@@ -61,7 +63,13 @@ def _nearer(report: Report) -> Report:
 
 def _head(report: Report, t: Terminal) -> Iterator[str]:
     points, seconds = report.reading.get("points", 0), report.reading.get("seconds")
-    facts = [f"runvet {report.runvet}", report.path, plural(len(report.stages), "stage"), plural(points, "point"), plural(report.reading.get("files", 0), "file")]
+    facts = [
+        f"runvet {report.runvet}",
+        report.path,
+        plural(len(report.stages), "stage"),
+        plural(points, "point"),
+        plural(report.reading.get("files", 0), "file"),
+    ]
     if seconds is not None:
         facts.append(f"read in {seconds:.1f} s")
     yield from t.wrap("   ".join(facts), indent=2, first="")
@@ -78,7 +86,11 @@ def _head(report: Report, t: Terminal) -> Iterator[str]:
 
 def _stage(stage: StageSummary, t: Terminal, *, alone: bool) -> Iterator[str]:
     steps = stage.steps
-    where = f"{steps.axis} {short(steps.last)}" + (f" of {short(steps.planned)}" if steps.planned else "") if steps.last is not None else ""
+    where = (
+        f"{steps.axis} {short(steps.last)}" + (f" of {short(steps.planned)}" if steps.planned else "")
+        if steps.last is not None
+        else ""
+    )
     lead = next((s for s in stage.series if s.name == stage.lead), None)
     curve = ""
     if lead is not None:
@@ -190,7 +202,11 @@ def _unchecked(report: Report, t: Terminal, *, verbose: bool) -> Iterator[str]:
     if len(rows) > 6 and not verbose:
         yield f"  … {len(rows) - 6} more reasons: --verbose"
     for crash in report.checks.crashed:
-        yield from t.wrap(f"crashed: {crash.rule} {crash.name}: {crash.why} (a fault of runvet: please report it)", indent=4, first="  ")
+        yield from t.wrap(
+            f"crashed: {crash.rule} {crash.name}: {crash.why} (a fault of runvet: please report it)",
+            indent=4,
+            first="  ",
+        )
     for left in report.checks.ignored:
         yield from t.wrap(f"left out: {left.rule}: {left.why}", indent=4, first="  ")
     if rows or report.checks.crashed or report.checks.ignored:

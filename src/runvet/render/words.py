@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from runvet.report import VERDICTS, Finding, Report, StageSummary, Unchecked
+from runvet.report import VERDICTS, Finding, Report, StageSummary, Unchecked, Verdict
 
 _PLACE = re.compile(r"(?s)(.+):(\d+)")
 # Files whose "line" is the number of a record: an editor can't jump there.
@@ -53,6 +54,18 @@ def listed(names: list[str]) -> str:
 def ordered(report: Report) -> list[StageSummary]:
     """The stages, worst first."""
     return sorted(report.stages, key=lambda s: VERDICTS.index(s.verdict))
+
+
+def rank(report: Report) -> tuple[int, int, int]:
+    """Worst first: by verdict, then by the number of critical findings, then of all."""
+    critical = sum(f.severity == "critical" for f in report.findings)
+    return VERDICTS.index(report.verdict), -critical, -len(report.findings)
+
+
+def counts(reports: Sequence[Report]) -> list[tuple[Verdict, int]]:
+    """How many runs have each verdict that occurs, worst first."""
+    told = [(v, sum(r.verdict == v for r in reports)) for v in VERDICTS]
+    return [(v, n) for v, n in told if n]
 
 
 def gaps(report: Report, *, every: bool = False) -> list[tuple[str, str, list[Unchecked]]]:

@@ -31,11 +31,15 @@ class Background:
         self._thread = threading.Thread(target=run, name="runvet-save", daemon=False)
         self._thread.start()
 
-    def wait(self) -> None:
-        """Wait for the job in flight. Raises its error, once."""
+    def join(self) -> None:
+        """Wait for the job in flight; its error stays for `wait`."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+
+    def wait(self) -> None:
+        """Wait for the job in flight. Raises its error, once."""
+        self.join()
         error, self._error = self._error, None
         if error is not None:
             raise error

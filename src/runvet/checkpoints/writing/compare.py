@@ -58,7 +58,9 @@ def _same(path: Path, name: str, tensor: torch.Tensor, found: Found, done: set[A
     kind = str(tensor.dtype).rpartition(".")[2]
     read = found.tensor
     if read.name != name or read.shape != tuple(tensor.shape) or read.dtype != kind:
-        raise _differs(path, f"tensor {name} is {kind}{tuple(tensor.shape)}, read back {read.name} {read.dtype}{read.shape}")
+        raise _differs(
+            path, f"tensor {name} is {kind}{tuple(tensor.shape)}, read back {read.name} {read.dtype}{read.shape}"
+        )
     if read.layout not in ("dense", "view") or not tensor.numel() or not found.pieces:
         if tensor.numel() and read.layout == "unstored":
             raise _differs(path, f"tensor {name} has no values in the file")

@@ -61,7 +61,7 @@ def gather(parts: Parts, *, sharded: bool = False, offload: bool = True) -> Gath
         )
         module = one if name == "model" else module
     if parts.optimizer is not None:
-        state["optimizer"] = _optimizers(module, parts.optimizer, sharded, offload)
+        state["optimizer"] = _optimizers(module, parts.optimizer, sharded)
     for name, given in (("scheduler", parts.scheduler), ("scaler", parts.scaler), ("extra", parts.extra)):
         if given is not None:
             state[name] = _several(given)
@@ -122,16 +122,16 @@ def _module_state(module: Any, sharded: bool, offload: bool) -> dict[str, Any]:
     return {stable(name): value for name, value in state.items()}
 
 
-def _optimizers(module: Any, given: Any, sharded: bool, offload: bool) -> Any:
+def _optimizers(module: Any, given: Any, sharded: bool) -> Any:
     torch = need_torch()
     if isinstance(given, torch.optim.Optimizer):
-        return _optimizer_state(module, given, sharded, offload)
+        return _optimizer_state(module, given, sharded)
     if isinstance(given, Mapping) and given and all(isinstance(o, torch.optim.Optimizer) for o in given.values()):
-        return {name: _optimizer_state(module, o, sharded, offload) for name, o in given.items()}
+        return {name: _optimizer_state(module, o, sharded) for name, o in given.items()}
     return _full(_state(given), sharded)
 
 
-def _optimizer_state(module: Any, optimizer: Any, sharded: bool, offload: bool) -> dict[str, Any]:
+def _optimizer_state(module: Any, optimizer: Any, sharded: bool) -> dict[str, Any]:
     """Its state by parameter names. torch's own gathering would take a step where there is no state yet: not asked then."""
     if module is not None and spread(module) and optimizer.state:
         from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict

@@ -131,7 +131,13 @@ def merged(value: Any, apart: Mapping[str, torch.Tensor]) -> Any:
 
 def joined(name: str, key: Any) -> str:
     """A child's dotted name, as the static reader forms it."""
-    text = key if isinstance(key, str) else str(key)[:40] if isinstance(key, (int, float, bytes)) else f"<{type(key).__name__}>"
+    text = (
+        key
+        if isinstance(key, str)
+        else str(key)[:40]
+        if isinstance(key, (int, float, bytes))
+        else f"<{type(key).__name__}>"
+    )
     return f"{name}.{text[:KEY]}"[:NAME] if name else text[:KEY]
 
 

@@ -42,8 +42,8 @@ def set_random_state(state: Mapping[str, Any]) -> None:
     if "cuda" in state and torch.cuda.is_available() and torch.cuda.device_count() == len(state["cuda"]):
         torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])
     if "numpy" in state:
-        import numpy
+        import numpy as np
 
         known = state["numpy"]
         keys = known["keys"].numpy().astype("uint32")
-        numpy.random.set_state((known["kind"], keys, known["position"], known["has_gauss"], known["cached"]))
+        np.random.set_state((known["kind"], keys, known["position"], known["has_gauss"], known["cached"]))

@@ -11,10 +11,15 @@ Direction: TypeAlias = Literal["down", "up"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One checkpoint: its name, its step, the metric that chooses the best (None or NaN: not measured), whether it is whole."""
+    """One checkpoint: its name, its step, when it was written, the metric that chooses the best, whether it is whole.
+
+    `created` and not the step says which is the last: a run that went back to an older one writes lower steps again.
+    A metric that is None or not finite was not measured.
+    """
 
     name: str
     step: int
+    created: float
     metric: float | None = None
     good: bool = True
 
@@ -23,7 +28,7 @@ def best(entries: Iterable[Entry], direction: Direction) -> Entry | None:
     """The good entry with the best metric, the latest of equals; None where none was measured."""
     measured = [e for e in entries if e.good and e.metric is not None and abs(e.metric) < float("inf")]
     sign = 1.0 if direction == "up" else -1.0
-    return max(measured, key=lambda e: (sign * (e.metric or 0.0), e.step), default=None)
+    return max(measured, key=lambda e: (sign * (e.metric or 0.0), e.created), default=None)
 
 
 def superfluous(
@@ -40,7 +45,7 @@ def superfluous(
     """
     if keep_last is None:
         return []
-    good = sorted((e for e in entries if e.good), key=lambda e: (e.step, e.name))
+    good = sorted((e for e in entries if e.good), key=lambda e: (e.created, e.step, e.name))
     kept = set(good[-max(1, keep_last) :])
     if keep_every:
         kept.update(e for e in good if e.step % keep_every == 0)

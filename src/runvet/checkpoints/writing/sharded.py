@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ def write_sharded(final: Path, state: Mapping[str, Any], facts: Facts) -> Manife
     Rank 0 verifies statically: every tensor by name, shape and type, no missing file, all values finite. Raises
     SaveFailed or RefusedCheckpoint, on every rank.
     """
-    import torch.distributed.checkpoint as dcp
+    from torch.distributed.checkpoint.state_dict_saver import save
 
     made = Path(ranks.told(str(atomic.temporary(final))))
     plain, apart = split(state, lambda name: name.split(".")[0] in ("model", "ema", "optimizer"))
@@ -38,7 +39,9 @@ def write_sharded(final: Path, state: Mapping[str, Any], facts: Facts) -> Manife
             error = failed(final, raised)
         ranks.agreed(error)
         try:
-            dcp.save(dict(apart), checkpoint_id=made)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message=".*single process")
+                save(dict(apart), checkpoint_id=made)
         except Exception as raised:  # torch has its own class for errors of other ranks
             error = failed(final, raised)
         ranks.agreed(error)
@@ -72,9 +75,11 @@ def read_sharded(folder: Path, device: Any = "cpu") -> dict[str, Any]:
 
 def fill(folder: Path, apart: dict[str, Any], *, alone: bool = False) -> None:
     """Fill tensors, whole or spread over ranks, in place; collective unless `alone`."""
-    import torch.distributed.checkpoint as dcp
+    from torch.distributed.checkpoint.state_dict_loader import load
 
-    dcp.load(apart, checkpoint_id=folder, no_dist=alone or ranks.world() == 1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*single process")
+        load(apart, checkpoint_id=folder, no_dist=alone or ranks.world() == 1)
 
 
 def checked(folder: Path) -> Any:

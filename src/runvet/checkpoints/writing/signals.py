@@ -10,12 +10,17 @@ from typing import Any
 
 
 class StopSignal:
-    """Notes a signal instead of dying of it. A second one does what it did before, so that nobody is stuck."""
+    """Notes a signal instead of dying of it, also the second one: launchers pass on what the cluster has sent already."""
 
     def __init__(self, number: int = signal.SIGTERM) -> None:
         self.number, self.came = number, False
         self._former: Callable[[int, FrameType | None], Any] | int | None = None
         self._on = False
+
+    @property
+    def listening(self) -> bool:
+        """Whether it is installed."""
+        return self._on
 
     def install(self) -> None:
         """Begin to listen; from the main thread only. Raises RuntimeError elsewhere."""
@@ -31,6 +36,5 @@ class StopSignal:
             signal.signal(self.number, self._former if self._former is not None else signal.SIG_DFL)
             self._on = False
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
         self.came = True
-        self.remove()

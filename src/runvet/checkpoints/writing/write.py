@@ -32,6 +32,7 @@ class Facts:
     commit: str | None = None
     config_hash: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
+    after: float = 0.0  # unix seconds; `created` is later than that even where the clock went back
 
 
 def write_full(final: Path, state: Mapping[str, Any], facts: Facts) -> Manifest:
@@ -58,7 +59,9 @@ def write_full(final: Path, state: Mapping[str, Any], facts: Facts) -> Manifest:
         atomic.remove(made)
 
 
-def described(state: Mapping[str, Any], files: tuple[FileEntry, ...], counts: tuple[int, int], facts: Facts) -> Manifest:
+def described(
+    state: Mapping[str, Any], files: tuple[FileEntry, ...], counts: tuple[int, int], facts: Facts
+) -> Manifest:
     """The manifest of a state of (tensors, elements)."""
     return Manifest(
         files=files,
@@ -71,7 +74,7 @@ def described(state: Mapping[str, Any], files: tuple[FileEntry, ...], counts: tu
         metrics=dict(facts.metrics),
         tensors=counts[0],
         parameters=counts[1],
-        created=time.time(),
+        created=max(time.time(), facts.after + 1e-3),
         writer=f"runvet {__version__}",
     )
 

@@ -56,7 +56,9 @@ def states(source: Source, sink: Sink, taker: Taker | None = None) -> Iterator[S
         if taker is not None and not rest and not decoder.getstate()[0] and not block.startswith(codecs.BOM_UTF8):
             end = block.rfind(b"\n") + 1
             for begin, stop, first in taker.spans(block[:end], number) if end else ():
-                for line, piece in enumerate(block[begin : stop - 1].decode(source.encoding, "replace").split("\n"), first):
+                for line, piece in enumerate(
+                    block[begin : stop - 1].decode(source.encoding, "replace").split("\n"), first
+                ):
                     yield from states_of(piece, line, True)
             number += block.count(b"\n")
             block = block[end:]

@@ -19,7 +19,9 @@ _STRONG = re.compile(r"\s{0,20}[:=]{1,2}>?\s{0,40}$")
 _TUPLE = re.compile(r"['\"]\s{0,3},\s{0,3}['\"]?\s{0,3}$")
 _OPEN = " \t'\"[({<~≈$>"
 _PAREN = re.compile(r"\s?(?:\([^()]{1,24}\)|\[[^\[\]]{1,40}\])$")
-_CUT = re.compile(r"[,;|{}()\[\]<>\"'`\t!?*]|\s{2,}|\s[-–—]{1,3}\s|\s/\s|\.\s|-{2,}|:\s{1,3}|=\s?|→|\\n")
+_CUT = re.compile(
+    r"[,;|{}()\[\]<>\"`\t!?*]|(?<!\w)'|'(?!\w)|\s{2,}|\s[-–—]{1,3}\s|\s/\s|\.\s|-{2,}|:\s{1,3}|=\s?|→|\\n"
+)
 _COMPACT = re.compile(r".*\s(?=[^\s:=]{1,80}$)", re.S)
 _LEADING = re.compile(r"^\d[\d.]{0,12}[A-Za-z]{0,6}\s")
 _EDGE = " \t-–—>=+#*.:/\\'\"•·►✓✔~&@"
@@ -61,7 +63,7 @@ def name_of(gap: str, first: bool) -> Name:
     pieces = _CUT.split(left)
     text = _LEADING.sub("", pieces[-1].strip(_EDGE))
     if strong is None:
-        text = _after_stop(text)
+        text = _after_stop(text.removesuffix(" is").removesuffix(" was"))
     elif tight and " " in text:
         text = _tight(text)
     label = ""

@@ -80,10 +80,7 @@ def decimal(whole: IntArray, part: IntArray | None, places: IntArray, power: Int
     Digits of at most 10**15 and powers of ten up to 10**22 are exact doubles, so that one division or multiplication
     rounds as `float` of the same text does.
     """
-    if part is None:
-        mantissa = whole.astype(np.float64)
-    else:
-        mantissa = (whole * (10 ** places) + part).astype(np.float64)
+    mantissa = (whole if part is None else whole * 10**places + part).astype(np.float64)
     scale = -places if power is None else power - places
     size = _POWERS[np.minimum(np.abs(scale), 22)]
     return np.where(scale < 0, mantissa / size, mantissa * size)

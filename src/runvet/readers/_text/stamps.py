@@ -13,7 +13,6 @@ from runvet.readers._text.scan import Scan
 from runvet.run import FloatArray, IntArray
 
 
-
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """Where the parts of a time stand: indices of runs of digits within the line, -1 where it lacks the part.
@@ -54,9 +53,9 @@ class Stamp:
         fine = np.ones(len(first), np.bool_)
         for run, value in self.zone:
             fine &= scan.whole(first + run) == value
-        year = scan.whole(first + self.year) if self.year >= 0 else prefixes.year
-        month = scan.whole(first + self.month_run) if self.month_run >= 0 else self.month
-        date = (year * 100 + month) * 100 + (scan.whole(first + self.day) if self.day >= 0 else 1)
+        date = scan.whole(first + self.year) if self.year >= 0 else np.full(len(first), prefixes.year)
+        date = date * 100 + (scan.whole(first + self.month_run) if self.month_run >= 0 else self.month)
+        date = date * 100 + (scan.whole(first + self.day) if self.day >= 0 else 1)
         begin = np.empty(len(first))
         same = bool((date == date[0]).all())
         for key in date[:1].tolist() if same else np.unique(date).tolist():
@@ -90,13 +89,13 @@ def stamp_of(prefix: Prefix, text: str, runs: list[tuple[int, int]]) -> Stamp | 
     if glog or len(run) != sum(bool(groups.get(name)) for name in ("y", "mo", "d", "h", "mi", "s", "f")):
         return None
     month = MONTHS[match["mn"].lower()] if groups.get("mn") else 0
-    zone, shift = [], 0
+    zone: list[tuple[int, int]] = []
+    shift = 0
     if (groups.get("z") or "")[:1] in ("+", "-"):
         text_zone = match["z"]
         sign = 1 if text_zone[0] == "+" else -1
         shift = sign * (int(text_zone[1:3]) * 3600 + int(text_zone[-2:]) * 60)
-        for part in re.finditer(r"\d+", text_zone):
-            zone.append((index[match.start("z") + at + part.start()], int(part[0])))
+        zone = [(index[match.start("z") + at + part.start()], int(part[0])) for part in re.finditer(r"\d+", text_zone)]
     return Stamp(run.get("y", -1), run.get("mo", -1), run.get("d", -1), run["h"], run["mi"], run["s"], run.get("f", -1),
                  month, shift, tuple(zone))  # fmt: skip
 

@@ -24,7 +24,9 @@ _OTHER = re.compile(
     rb"%\||0(?:it|batch|step|ex)\s{0,4}\[|\|\s*$|^[\s\[(<]*0:\s|^\s{0,4}0/|Traceback|(?:Namespace|Arguments|Config|Args|HParams)\("
     rb"|[\x00-\x08\x0a-\x1f\x7f]|\xee[\x80-\xbf]|\xef[\x80-\xa3\xbb]|[\w./\\<>:-]{61}|:::"
 )
-_MAYBE_STAMP = re.compile(rb"[\s|]*[\[(<]?(?:[A-Za-z]{0,5},?\s)?(?:[A-Za-z]{1,3}\s{0,2})?0(?:\.0[\s\])]|[^A-SU-Za-z=]{0,12}0:0:0)")
+_MAYBE_STAMP = re.compile(
+    rb"[\s|]*[\[(<]?(?:[A-Za-z]{0,5},?\s)?(?:[A-Za-z]{1,3}\s{0,2})?0(?:\.0[\s\])]|[^A-SU-Za-z=]{0,12}0:0:0)"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _SPLIT = re.compile(r"[\s_/\-.()\[\]:#*+]+")
@@ -187,6 +188,7 @@ def tokens(name: str) -> list[str]:
     return [t for t in _SPLIT.split(_CAMEL.sub(" ", name).lower()) if t]
 
 
+@lru_cache(maxsize=8_192)
 def is_metric(name: str) -> bool:
     """Whether a name says by itself that it is a metric."""
     return _METRIC.search(name.replace("_", " ")) is not None

@@ -15,7 +15,9 @@ from runvet.run import Run, Stage
 
 
 @rule("DATA106", "background-accuracy", level="warning", since="0.1", explains=("LOSS115",))
-def background_accuracy(grids: GridSamples, stage: Stage, *, above: float = 0.9, gain: float = 0.5) -> Sick | Unsure | None:
+def background_accuracy(
+    grids: GridSamples, stage: Stage, *, above: float = 0.9, gain: float = 0.5
+) -> Sick | Unsure | None:
     """The accuracy is little more than what all-background gets.
 
     ## What it checks
@@ -42,7 +44,8 @@ def background_accuracy(grids: GridSamples, stage: Stage, *, above: float = 0.9,
     for one in series:
         value = float(one.finite().last)
         value = value / 100 if 1 < value <= 100 else value
-        if not 0.5 < value <= 1 or value >= share + gain * (1 - share):
+        # Lower than all-background: then it is not an accuracy over all cells.
+        if not share - gain * (1 - share) < value < share + gain * (1 - share):
             continue
         return Sick(
             f"{one.name} {one.finite().last:.6g} beside {percent(share)} background: a model that answers background everywhere gets {share:.4f}",
@@ -58,11 +61,15 @@ def background_accuracy(grids: GridSamples, stage: Stage, *, above: float = 0.9,
 
 def sick() -> Iterator[Run]:
     """97 % right where 97 % are air."""
-    files = made.grids("dataset", [made.tree(i) for i in range(40)]) | made.grids("samples/step_9", [made.tree(90 + i) for i in range(5)])
+    files = made.grids("dataset", [made.tree(i) for i in range(40)]) | made.grids(
+        "samples/step_9", [made.tree(90 + i) for i in range(5)]
+    )
     yield made.with_files(files, loss=examples.decay(300), val_accuracy=np.linspace(0.8, 0.965, 30))
 
 
 def healthy() -> Iterator[Run]:
     """An accuracy far above the background's; data without a background."""
-    files = made.grids("dataset", [made.tree(i) for i in range(40)]) | made.grids("samples/step_9", [made.tree(90 + i) for i in range(5)])
+    files = made.grids("dataset", [made.tree(i) for i in range(40)]) | made.grids(
+        "samples/step_9", [made.tree(90 + i) for i in range(5)]
+    )
     yield made.with_files(files, loss=examples.decay(300), val_accuracy=np.linspace(0.8, 0.998, 30))

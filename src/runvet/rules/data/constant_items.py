@@ -42,7 +42,13 @@ def constant_items(data: DataSets, *, some: float = 0.02, most: float = 0.5) -> 
                     Measure("files read", found.read, f"of {found.files}"),
                 ),
                 innocent="these items are truly empty, and the model is to learn that",
-                actions=(Action(f"Look at {constant[0].name} and drop or repair the {len(constant)} items like it", "minutes", "repair"),),
+                actions=(
+                    Action(
+                        f"Look at {constant[0].name} and drop or repair the {len(constant)} items like it",
+                        "minutes",
+                        "repair",
+                    ),
+                ),
                 level=None if share >= most else "warning",
             )
 
@@ -51,7 +57,9 @@ def sick() -> Iterator[Run]:
     """Empty grids among trees; pictures of which most are black."""
     trees = [made.tree(i) for i in range(40)] + [np.zeros((12, 12, 12), np.uint8)] * 4
     yield made.with_files(made.grids("dataset", trees))
-    yield made.with_files(made.pictures("data/train", [made.scene(i) if i % 3 == 0 else made.plain((0, 0, 0)) for i in range(30)]))
+    yield made.with_files(
+        made.pictures("data/train", [made.scene(i) if i % 3 == 0 else made.plain((0, 0, 0)) for i in range(30)])
+    )
 
 
 def healthy() -> Iterator[Run]:

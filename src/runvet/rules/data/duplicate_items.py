@@ -43,7 +43,13 @@ def duplicate_items(data: DataSets, *, share: float = 0.2) -> Iterator[Sick]:
                     Measure("files read", found.read, f"of {found.files}"),
                 ),
                 innocent="rare items were repeated on purpose",
-                actions=(Action(f"Drop exact copies before splitting ({len(found.items) - copies} distinct items are left)", "minutes", "repair"),),
+                actions=(
+                    Action(
+                        f"Drop exact copies before splitting ({len(found.items) - copies} distinct items are left)",
+                        "minutes",
+                        "repair",
+                    ),
+                ),
             )
 
 

@@ -60,20 +60,28 @@ def implausible_paths(paths: Paths, *, torn: float = 1.2, some: float = 0.05, ma
 def _smooth(n: int, seed: int) -> Array:
     rng = np.random.default_rng(seed)
     t = np.linspace(0, 4.5, 20)[None, :, None]
-    return np.asarray(rng.uniform(-60, 60, (n, 1, 2)) + rng.uniform(-12, 12, (n, 1, 2)) * t + 0.3 * rng.standard_normal((n, 1, 2)) * t**2)
+    return np.asarray(
+        rng.uniform(-60, 60, (n, 1, 2))
+        + rng.uniform(-12, 12, (n, 1, 2)) * t
+        + 0.3 * rng.standard_normal((n, 1, 2)) * t**2
+    )
 
 
 def sick() -> Iterator[Run]:
     """Points of different cars, and a tenth of such paths."""
     mixed = np.random.default_rng(0).uniform(-60, 60, (200, 20, 2))
-    yield made.with_files({"data/trajectories.json": [{"id": i, "trajectory": p.tolist()} for i, p in enumerate(mixed)]})
+    yield made.with_files(
+        {"data/trajectories.json": [{"id": i, "trajectory": p.tolist()} for i, p in enumerate(mixed)]}
+    )
     yield made.with_files({"dataset/targets.npz": {"trajectories": np.concatenate([_smooth(180, 1), mixed[:20]])}})
 
 
 def healthy() -> Iterator[Run]:
     """Smooth paths; parked cars with noise; one broken path of two hundred."""
     smooth = _smooth(200, 1)
-    yield made.with_files({"data/trajectories.json": [{"id": i, "trajectory": p.tolist()} for i, p in enumerate(smooth)]})
+    yield made.with_files(
+        {"data/trajectories.json": [{"id": i, "trajectory": p.tolist()} for i, p in enumerate(smooth)]}
+    )
     broken = smooth.copy()
     broken[0, -1] = 500.0
     yield made.with_files({"dataset/targets.npz": {"trajectories": broken}})

@@ -40,7 +40,11 @@ def non_finite_data(data: DataSets, *, many: float = 0.01, whole: float = 0.5) -
                 f"{len(broken)} of {len(found.items)} items of {found.name} hold NaN or infinite values ({percent(share)})",
                 evidence=(
                     Measure("items with NaN or infinite values", len(broken), f"of {len(found.items)}", broken[0].name),
-                    Measure("non-finite values in the first of them", broken[0].non_finite, f"of {int(np.prod(broken[0].shape))}"),
+                    Measure(
+                        "non-finite values in the first of them",
+                        broken[0].non_finite,
+                        f"of {int(np.prod(broken[0].shape))}",
+                    ),
                     Measure("files read", found.read, f"of {found.files}"),
                 ),
                 innocent="they stand for missing values, and the loader masks them",
@@ -52,7 +56,7 @@ def non_finite_data(data: DataSets, *, many: float = 0.01, whole: float = 0.5) -
 def _rows(bad: int) -> Array:
     rows = made.truth(300, 8).copy()
     rows[:bad, 2] = np.nan
-    return rows
+    return np.asarray(rows)
 
 
 def sick() -> Iterator[Run]:
@@ -64,4 +68,6 @@ def sick() -> Iterator[Run]:
 def healthy() -> Iterator[Run]:
     """Finite rows; depth maps of which each has holes."""
     yield made.with_files({"data/features.npz": {"x": _rows(0), "y": np.arange(300) % 3}})
-    yield made.with_files({f"data/depth_{i:03d}.npz": {"array": np.where(made.truth(20, 20, seed=i) > 1, np.nan, 1.0)} for i in range(30)})
+    yield made.with_files(
+        {f"data/scan_{i:03d}.npz": {"array": np.where(made.truth(20, 20, seed=i) > 1, np.nan, 1.0)} for i in range(30)}
+    )

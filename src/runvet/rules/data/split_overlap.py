@@ -49,10 +49,20 @@ def split_overlap(data: DataSets, *, some: float = 0.01, much: float = 0.1) -> S
                     Measure("files read", found.read, f"of {found.files}"),
                 ),
                 innocent="the folders are two views of the same data on purpose",
-                actions=(Action(f"Remove the {len(shared)} shared items from training, and split by group", "a restart", "repair"),),
+                actions=(
+                    Action(
+                        f"Remove the {len(shared)} shared items from training, and split by group",
+                        "a restart",
+                        "repair",
+                    ),
+                ),
                 level=None if share >= much else "warning",
             )
-    return None if judged else Unsure("no folders named train and val below the data", "keep the splits in folders train/ and val/")
+    return (
+        None
+        if judged
+        else Unsure("no folders named train and val below the data", "keep the splits in folders train/ and val/")
+    )
 
 
 def sick() -> Iterator[Run]:

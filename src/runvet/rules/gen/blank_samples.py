@@ -118,10 +118,20 @@ def _blurred(picture: made.Picture) -> made.Picture:
 def sick() -> Iterator[Run]:
     """Plain panels below the truth, whole pictures of one colour after good ones, plain pictures where data are rich."""
     colours = [(90, 210, 100), (200, 40, 140), (10, 20, 200), (220, 180, 20)]
-    rows = [_two_rows([made.scene(4 * i + j) for j in range(4)], [made.stripes(i) if j % 2 else made.plain(colours[(i + j) % 4]) for j in range(4)]) for i in range(4)]
-    files = {f"visualizations/dynamics_prediction_step_{(i + 1) * 1000}.png": {"image": row} for i, row in enumerate(rows)}
+    rows = [
+        _two_rows(
+            [made.scene(4 * i + j) for j in range(4)],
+            [made.stripes(i) if j % 2 else made.plain(colours[(i + j) % 4]) for j in range(4)],
+        )
+        for i in range(4)
+    ]
+    files = {
+        f"visualizations/dynamics_prediction_step_{(i + 1) * 1000}.png": {"image": row} for i, row in enumerate(rows)
+    }
     yield made.with_files(files)
-    grey = made.pictures("samples/step_100", [made.scene(i) for i in range(4)]) | made.pictures("samples/step_900", [made.plain((128, 127, 128)) for _ in range(4)])
+    grey = made.pictures("samples/step_100", [made.scene(i) for i in range(4)]) | made.pictures(
+        "samples/step_900", [made.plain((128, 127, 128)) for _ in range(4)]
+    )
     yield made.with_files(grey)
     data = made.pictures("data/train", [made.scene(i) for i in range(20)])
     yield made.with_files(data | made.pictures("samples", [made.stripes(i) for i in range(6)]))
@@ -129,9 +139,16 @@ def sick() -> Iterator[Run]:
 
 def healthy() -> Iterator[Run]:
     """Blurred answers below the truth, rich samples, plain samples where the data are plain, early plain pictures."""
-    rows = [_two_rows([made.scene(4 * i + j) for j in range(4)], [_blurred(_blurred(made.scene(4 * i + j))) for j in range(4)]) for i in range(3)]
+    rows = [
+        _two_rows(
+            [made.scene(4 * i + j) for j in range(4)], [_blurred(_blurred(made.scene(4 * i + j))) for j in range(4)]
+        )
+        for i in range(3)
+    ]
     yield made.with_files({f"visualizations/prediction_step_{i + 1}.png": {"image": row} for i, row in enumerate(rows)})
     sky = [np.vstack([made.plain((30, 30, 90)), made.scene(i)]) for i in range(5)]
     yield made.with_files(made.pictures("samples/step_10", sky))
-    early = made.pictures("samples/step_1", [made.plain((127, 127, 127))]) | made.pictures("samples/step_900", [made.scene(i) for i in range(4)])
+    early = made.pictures("samples/step_1", [made.plain((127, 127, 127))]) | made.pictures(
+        "samples/step_900", [made.scene(i) for i in range(4)]
+    )
     yield made.with_files(early, loss=examples.decay(100))

@@ -53,7 +53,10 @@ def density_unlike_data(grids: GridSamples, *, factor: float = 2.0, p_value: flo
     if worst is not None:
         return worst[1]
     if few:
-        return Unsure(f"{len(grids.samples)} samples are too few to tell their density from the data's", "keep 8 or more samples of the last step")
+        return Unsure(
+            f"{len(grids.samples)} samples are too few to tell their density from the data's",
+            "keep 8 or more samples of the last step",
+        )
     return None
 
 
@@ -67,7 +70,11 @@ def _classes(grids: GridSamples) -> Iterator[tuple[str, Sequence[Solid], Sequenc
     if rest:
         middle = float(np.median(filled(rest)))
         parted = [[g for g in grids.data if g.label == label] for label in sorted(known)]
-        yield "", rest, min(parted, key=lambda part: abs(float(np.log((np.median(filled(part)) + 0.5) / (middle + 0.5)))))
+        yield (
+            "",
+            rest,
+            min(parted, key=lambda part: abs(float(np.log((np.median(filled(part)) + 0.5) / (middle + 0.5))))),
+        )
 
 
 def _outside(samples: FloatArray, grids: GridSamples, ratio: float) -> bool:
@@ -84,7 +91,11 @@ def _report(grids: GridSamples, label: str, samples: Sequence[Solid], data: Sequ
     of = f" of {label}" if label else ""
     other = {v: sum(g.values.get(v, 0) for g in grids.samples) for v in grids.background if v not in grids.seen}
     ignored = [v for v, n in other.items() if n]
-    beside = f"; {num(float(np.median([g.filled + sum(g.values.get(v, 0) for v in ignored) for g in samples])))} with the cells of id {ignored[0]}, which no data hold" if ignored else ""
+    beside = (
+        f"; {num(float(np.median([g.filled + sum(g.values.get(v, 0) for v in ignored) for g in samples])))} with the cells of id {ignored[0]}, which no data hold"
+        if ignored
+        else ""
+    )
     return Sick(
         f"samples of {grids.when}{of} hold {_span(s)} filled cells, the data {_span(d)}: {ratio:.2g} times as many{beside}"
         + (f"; {empty} samples are empty" if empty else ""),
@@ -116,11 +127,19 @@ def sick() -> Iterator[Run]:
     """Sparse dust beside trees, solid blocks, sparse samples of one class among good ones, samples that are empty."""
     data = made.grids("dataset", [made.tree(i) for i in range(40)])
     yield made.with_files(data | made.grids("samples/step_1000", [made.scattered(i, 6 + i) for i in range(6)]))
-    yield made.with_files(data | made.grids("samples/step_1000", [np.ones((12, 12, 12), np.uint8) * (1 + i % 2) for i in range(5)]))
+    yield made.with_files(
+        data | made.grids("samples/step_1000", [np.ones((12, 12, 12), np.uint8) * (1 + i % 2) for i in range(5)])
+    )
     yield made.with_files(data | made.grids("samples/step_1000", [np.zeros((12, 12, 12), np.uint8) for _ in range(5)]))
-    classes = made.grids("data", [made.tree(i) for i in range(30)], name="tree") | made.grids("data", [made.scattered(i, 300) for i in range(30)], name="cloud")
+    classes = made.grids("data", [made.tree(i) for i in range(30)], name="tree") | made.grids(
+        "data", [made.scattered(i, 300) for i in range(30)], name="cloud"
+    )
     samples = made.grids("generated/epoch=9", [made.scattered(i, 8) for i in range(6)], name="tree")
-    yield made.with_files(classes | samples | made.grids("generated/epoch=9", [made.scattered(50 + i, 290 + i) for i in range(6)], name="cloud"))
+    yield made.with_files(
+        classes
+        | samples
+        | made.grids("generated/epoch=9", [made.scattered(50 + i, 290 + i) for i in range(6)], name="cloud")
+    )
 
 
 def healthy() -> Iterator[Run]:
@@ -128,6 +147,8 @@ def healthy() -> Iterator[Run]:
     data = made.grids("dataset", [made.tree(i) for i in range(40)])
     good = made.grids("samples/step_2000", [made.tree(100 + i) for i in range(5)])
     yield made.with_files(data | good | made.grids("samples/step_100", [made.scattered(i, 900) for i in range(3)]))
-    classes = made.grids("data", [made.tree(i) for i in range(30)], name="tree") | made.grids("data", [made.scattered(i, 500) for i in range(60)], name="cloud")
+    classes = made.grids("data", [made.tree(i) for i in range(30)], name="tree") | made.grids(
+        "data", [made.scattered(i, 500) for i in range(60)], name="cloud"
+    )
     yield made.with_files(classes | made.grids("samples/step_5", [made.tree(100 + i) for i in range(6)], name="sample"))
     yield made.with_files(data | made.grids("samples/step_2000", [made.tree(200), made.tree(201)]))

@@ -15,7 +15,9 @@ from runvet.statistics.two_samples import mann_whitney
 
 
 @rule("GEN102", "disconnected-samples", level="critical", since="0.1", explains=("GEN109",))
-def disconnected_samples(grids: GridSamples, *, drop: float = 0.2, small: float = 0.05, p_value: float = 0.01) -> Sick | Unsure | None:
+def disconnected_samples(
+    grids: GridSamples, *, drop: float = 0.2, small: float = 0.05, p_value: float = 0.01
+) -> Sick | Unsure | None:
     """Generated grids fall into loose parts where the data are connected.
 
     ## What it checks
@@ -47,7 +49,10 @@ def disconnected_samples(grids: GridSamples, *, drop: float = 0.2, small: float 
     if lost < small * float(np.median(d)) or float(np.median(s)) >= float(np.quantile(d, 0.05)):
         return None
     if p > p_value:
-        return Unsure(f"{len(samples)} samples are too few to tell their parts from the data's (p = {p:.2g})", "keep 8 or more samples")
+        return Unsure(
+            f"{len(samples)} samples are too few to tell their parts from the data's (p = {p:.2g})",
+            "keep 8 or more samples",
+        )
     pieces = [g.parts.count for g in samples]
     whole = int((s >= 0.8).sum())
     return Sick(
@@ -82,14 +87,16 @@ def _broken(seed: int) -> Array:
     for cell in cells[rng.choice(len(cells), len(cells) // 3, replace=False)]:
         value, grid[tuple(cell)] = grid[tuple(cell)], 0
         grid[tuple(rng.integers(0, 12, 3))] = value
-    return grid
+    return np.asarray(grid)
 
 
 def sick() -> Iterator[Run]:
     """Trees in pieces, cells drawn one by one at the right density, with few samples."""
     data = made.grids("data/structures", [made.tree(i) for i in range(40)], name="oak_tree")
     yield made.with_files(data | made.grids("samples/epoch=199", [_broken(i) for i in range(5)], name="oak_tree"))
-    yield made.with_files(data | made.grids("samples/epoch=199", [made.scattered(i, 80) for i in range(3)], name="oak_tree"))
+    yield made.with_files(
+        data | made.grids("samples/epoch=199", [made.scattered(i, 80) for i in range(3)], name="oak_tree")
+    )
 
 
 def healthy() -> Iterator[Run]:

@@ -18,7 +18,9 @@ ENDS = (255, 127, -128, 65_535, 32_767, -32_768)  # where integer types saturate
 
 
 @rule("GEN103", "values-never-in-data", level="critical", since="0.1", explains=("GEN101", "GEN102"))
-def values_never_in_data(grids: GridSamples, *, saturated: float = 0.1, foreign: float = 0.2, unseen: float = 0.02) -> Sick | Unsure | None:
+def values_never_in_data(
+    grids: GridSamples, *, saturated: float = 0.1, foreign: float = 0.2, unseen: float = 0.02
+) -> Sick | Unsure | None:
     """Generated grids hold ids that no data hold.
 
     ## What it checks
@@ -49,14 +51,22 @@ def values_never_in_data(grids: GridSamples, *, saturated: float = 0.1, foreign:
     new = sum(n == 1 for n in known.values()) / max(1, sum(known.values()))
     value, number = max(strange.items(), key=lambda pair: pair[1])
     holding = sum(value in g.values for g in grids.samples)
-    at_end = value in ENDS and value in (max(total), min(total)) and number >= saturated * cells and 2 * holding > len(grids.samples)
+    at_end = (
+        value in ENDS
+        and value in (max(total), min(total))
+        and number >= saturated * cells
+        and 2 * holding > len(grids.samples)
+    )
     # How likely only samples would hold it if samples and data were alike.
     at_end = at_end and 1 / math.comb(len(grids.samples) + len(grids.data), holding) < 0.01
     share = sum(strange.values()) / cells
     if not at_end and share < foreign:
         return None
     if not at_end and (new > unseen or len(grids.data) < 20):
-        return Unsure(f"{len(grids.data)} grids of the data do not show all their values", "keep more of the data beside the samples")
+        return Unsure(
+            f"{len(grids.data)} grids of the data do not show all their values",
+            "keep more of the data beside the samples",
+        )
     single = sum(n == 1 for v, n in total.items() if v != value)
     scaled = at_end and single >= 0.5 * (len(total) - 1) >= 2
     return Sick(

@@ -69,8 +69,15 @@ def _kind(output: Output) -> str:
 def sick() -> Iterator[Run]:
     """Another scale, unrelated values, one output of two."""
     depth, pose = made.truth(64, 32, scale=9.0, offset=30.0), made.truth(64, 3)
-    yield made.with_files({"parity/train_preds.npz": {"depth": depth, "pose": pose}, "parity/inference_preds.npz": {"depth": depth * 1.6, "pose": pose + 1e-6}})
-    yield made.with_files({"eval/train/outputs.npz": {"pose": pose}, "eval/inference/outputs.npz": {"pose": made.truth(64, 3, seed=5)}})
+    yield made.with_files(
+        {
+            "parity/train_preds.npz": {"depth": depth, "pose": pose},
+            "parity/inference_preds.npz": {"depth": depth * 1.6, "pose": pose + 1e-6},
+        }
+    )
+    yield made.with_files(
+        {"eval/train/outputs.npz": {"pose": pose}, "eval/inference/outputs.npz": {"pose": made.truth(64, 3, seed=5)}}
+    )
 
 
 def healthy() -> Iterator[Run]:

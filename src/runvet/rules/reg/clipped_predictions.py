@@ -35,7 +35,10 @@ def clipped_predictions(predictions: Predictions, *, piled: float = 0.1, beyond:
     if not pairs:
         return Unsure("fewer than 20 predictions whose truth varies", "save 100 or more predictions with their targets")
     for pair in pairs:
-        for word, bound, over in (("highest", pair.pred.max(), pair.true > pair.pred.max()), ("lowest", pair.pred.min(), pair.true < pair.pred.min())):
+        for word, bound, over in (
+            ("highest", pair.pred.max(), pair.true > pair.pred.max()),
+            ("lowest", pair.pred.min(), pair.true < pair.pred.min()),
+        ):
             equal, out = float(np.mean(pair.pred == bound)), float(np.mean(over))
             if equal > piled and out > beyond and pair.pred.max() > pair.pred.min():
                 return Sick(
@@ -46,7 +49,13 @@ def clipped_predictions(predictions: Predictions, *, piled: float = 0.1, beyond:
                         Measure(f"{word} prediction", float(bound)),
                     ),
                     innocent="the bound is physical and the truth is measured with noise",
-                    actions=(Action(f"Remove the activation or clamp at {bound:.4g}, or normalise the targets into its range", "a restart", "repair"),),
+                    actions=(
+                        Action(
+                            f"Remove the activation or clamp at {bound:.4g}, or normalise the targets into its range",
+                            "a restart",
+                            "repair",
+                        ),
+                    ),
                 )
     return None
 

@@ -14,12 +14,27 @@ from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import num, percent
 from runvet.run import Run, Stage
 
-NORMALISED = ("normalize_targets", "normalise_targets", "target_mean", "target_std", "coord_scale", "output_scale", "label_std", "y_std")
+NORMALISED = (
+    "normalize_targets",
+    "normalise_targets",
+    "target_mean",
+    "target_std",
+    "coord_scale",
+    "output_scale",
+    "label_std",
+    "y_std",
+)
 
 
 @rule("REG101", "compressed-range", level="critical", since="0.1", explains=("REG102", "LOSS104", "LOSS108"))
 def compressed_range(
-    stage: Stage, predictions: Predictions | None, lines: RangeLines | None, *, narrow: float = 0.5, critical: float = 0.33, weak: float = 0.5
+    stage: Stage,
+    predictions: Predictions | None,
+    lines: RangeLines | None,
+    *,
+    narrow: float = 0.5,
+    critical: float = 0.33,
+    weak: float = 0.5,
 ) -> Sick | Unsure | None:
     """Predictions span a small part of the range of the truth.
 
@@ -42,13 +57,19 @@ def compressed_range(
     - Failure report: lzx551402/Time-series-prediction#3; regression to the mean: Galton 1886.
     """
     pairs = judged(predictions.pairs) if predictions else []
-    sick = [p for p in pairs if p.spread[1] > 0 and p.spread[0] < narrow * p.spread[1] and p.r2 < weak and not _calibrated(p)]
+    sick = [
+        p
+        for p in pairs
+        if p.spread[1] > 0 and p.spread[0] < narrow * p.spread[1] and p.r2 < weak and not _calibrated(p)
+    ]
     if sick:
         return _from_pairs(min(sick, key=lambda p: p.spread[0] / p.spread[1]), stage, lines, critical)
     if pairs:
         return None
     if lines is None:
-        return Unsure("too few saved predictions, and no ranges in the log", "save 100 or more predictions with their targets")
+        return Unsure(
+            "too few saved predictions, and no ranges in the log", "save 100 or more predictions with their targets"
+        )
     if len(lines.events) < 5:
         return Unsure(f"{len(lines.events)} lines print ranges", "print the ranges of at least five batches")
     ratio = float(np.median(lines.ratio))
@@ -68,16 +89,25 @@ def _cause(pair: Pair) -> tuple[str, str]:
     edge = 1e-3 * (high - low)
     at_edge = float(np.mean((pair.pred <= low + edge) | (pair.pred >= high - edge)))
     if high == low:
-        return "every prediction is the same", "Repair the output first: every prediction is the same number; look for a dead last layer or a learning rate of zero"
+        return (
+            "every prediction is the same",
+            "Repair the output first: every prediction is the same number; look for a dead last layer or a learning rate of zero",
+        )
     if pair.correlation > 0.7:
         return f"they follow the truth (correlation {pair.correlation:.2f}) at the wrong scale", (
-            f"Repair the scale of the output: predictions follow the truth with slope {pair.slope:.2g}; undo the normalisation, or train longer")
+            f"Repair the scale of the output: predictions follow the truth with slope {pair.slope:.2g}; undo the normalisation, or train longer"
+        )
     if at_edge > 0.2:
-        return f"{percent(at_edge)} of them lie at their own extremes", "Repair the last layer: its activation or clamp cannot reach the range of the targets; normalise the targets into it"
+        return (
+            f"{percent(at_edge)} of them lie at their own extremes",
+            "Repair the last layer: its activation or clamp cannot reach the range of the targets; normalise the targets into it",
+        )
     if pair.r2 < -0.1:
-        return (f"they are worse than the constant mean (R² {pair.r2:.2f}) and do not follow the truth (correlation {pair.correlation:.2f})",
-                "Normalise the targets (mean 0, standard deviation 1, undone at prediction) and give the head a learning rate that reaches their"
-                " scale: not even the mean was learnt")
+        return (
+            f"they are worse than the constant mean (R² {pair.r2:.2f}) and do not follow the truth (correlation {pair.correlation:.2f})",
+            "Normalise the targets (mean 0, standard deviation 1, undone at prediction) and give the head a learning rate that reaches their"
+            " scale: not even the mean was learnt",
+        )
     return (f"they are no better than the mean (R² {pair.r2:.3f})",
             "Check the targets against the inputs by hand before changing the model: predictions near the mean are what unpredictable targets give")  # fmt: skip
 

@@ -34,7 +34,9 @@ def no_better_than_mean(predictions: Predictions, *, r2: float = 0.02, shuffled:
     pairs = judged(predictions.pairs, fewest=30)
     if not pairs:
         return Unsure("fewer than 30 predictions whose truth varies", "save 100 or more predictions with their targets")
-    bad = [p for p in pairs if p.r2 <= r2 and p.shuffled <= shuffled and abs(p.correlation) < max(0.2, 3 / np.sqrt(p.n))]
+    bad = [
+        p for p in pairs if p.r2 <= r2 and p.shuffled <= shuffled and abs(p.correlation) < max(0.2, 3 / np.sqrt(p.n))
+    ]
     if not bad:
         return None
     worst = min(bad, key=lambda p: p.r2)
@@ -60,7 +62,14 @@ def no_better_than_mean(predictions: Predictions, *, r2: float = 0.02, shuffled:
 def sick() -> Iterator[Run]:
     """The mean for every input, predictions of other samples, a spread that looks right without any relation."""
     t = made.truth(300, 4, scale=10.0, offset=3.0)
-    yield made.with_files({"predictions.npz": {"pred": np.tile(t.mean(axis=0), (300, 1)) + made.truth(300, 4, scale=0.1, seed=4), "gt": t}})
+    yield made.with_files(
+        {
+            "predictions.npz": {
+                "pred": np.tile(t.mean(axis=0), (300, 1)) + made.truth(300, 4, scale=0.1, seed=4),
+                "gt": t,
+            }
+        }
+    )
     yield made.with_files({"results/predictions.json": {"pred": np.roll(t, 7, axis=0).tolist(), "target": t.tolist()}})
 
 

@@ -13,7 +13,9 @@ from runvet.run import Run
 
 
 @rule("REG107", "offset-predictions", level="warning", since="0.1")
-def offset_predictions(predictions: Predictions, *, offset: float = 0.5, correlation: float = 0.7) -> Sick | Unsure | None:
+def offset_predictions(
+    predictions: Predictions, *, offset: float = 0.5, correlation: float = 0.7
+) -> Sick | Unsure | None:
     """Predictions follow the truth at a constant distance.
 
     ## What it checks
@@ -49,7 +51,13 @@ def offset_predictions(predictions: Predictions, *, offset: float = 0.5, correla
                     Measure("correlation", round(pair.correlation, 4), None, f"{pair.n} samples"),
                 ),
                 innocent="the validation set has another mean on purpose",
-                actions=(Action(f"Check the mean and the frame of reference that are taken off the targets and added back: {raw:+.4g} is missing", "config", "repair"),),
+                actions=(
+                    Action(
+                        f"Check the mean and the frame of reference that are taken off the targets and added back: {raw:+.4g} is missing",
+                        "config",
+                        "repair",
+                    ),
+                ),
             )
     return None
 

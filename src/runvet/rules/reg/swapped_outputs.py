@@ -39,7 +39,9 @@ def swapped_outputs(predictions: Predictions, *, follows: float = 0.7, own: floa
     for pair in pairs:
         table = _correlations(pair)
         best = np.abs(table).argmax(axis=1)
-        swapped = [i for i in range(len(table)) if best[i] != i and abs(table[i, best[i]]) > follows and abs(table[i, i]) < own]
+        swapped = [
+            i for i in range(len(table)) if best[i] != i and abs(table[i, best[i]]) > follows and abs(table[i, i]) < own
+        ]
         turned = [i for i in range(len(table)) if table[i, i] < -follows]
         if len(swapped) >= 2 or turned:
             return _report(pair, table, swapped, turned)
@@ -56,13 +58,25 @@ def _correlations(pair: Pair) -> FloatArray:
 
 
 def _report(pair: Pair, table: FloatArray, swapped: list[int], turned: list[int]) -> Sick:
-    shown = [f"output {i} follows the truth of output {int(np.abs(table[i]).argmax())} (correlation {table[i, np.abs(table[i]).argmax()]:.2f})" for i in swapped]
+    shown = [
+        f"output {i} follows the truth of output {int(np.abs(table[i]).argmax())} (correlation {table[i, np.abs(table[i]).argmax()]:.2f})"
+        for i in swapped
+    ]
     shown += [f"output {i} follows its own truth with the sign turned (correlation {table[i, i]:.2f})" for i in turned]
     return Sick(
         f"in {pair.name} {'; '.join(shown[:3])}",
-        evidence=tuple(Measure(f"correlation of output {i} with its own truth", round(float(table[i, i]), 4), None, pair.where) for i in (swapped + turned)[:4]),
+        evidence=tuple(
+            Measure(f"correlation of output {i} with its own truth", round(float(table[i, i]), 4), None, pair.where)
+            for i in (swapped + turned)[:4]
+        ),
         innocent="outputs that mirror each other by nature",
-        actions=(Action("Compare order and sign of the axes in the data, the targets and the metric's code: they differ", "config", "repair"),),
+        actions=(
+            Action(
+                "Compare order and sign of the axes in the data, the targets and the metric's code: they differ",
+                "config",
+                "repair",
+            ),
+        ),
     )
 
 

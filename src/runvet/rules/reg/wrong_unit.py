@@ -49,7 +49,9 @@ def wrong_unit(predictions: Predictions, *, correlation: float = 0.9, near: floa
             continue
         # The fit both ways bounds the true factor from below and above.
         factor = pair.slope / pair.correlation
-        found = next(((u, text) for u, text in _candidates(pair) for f in (u, 1 / u) if abs(factor / f - 1) < near), None)
+        found = next(
+            ((u, text) for u, text in _candidates(pair) for f in (u, 1 / u) if abs(factor / f - 1) < near), None
+        )
         if found is not None:
             return _report(pair, factor, found[1])
     return None
@@ -72,7 +74,11 @@ def _report(pair: Pair, factor: float, text: str) -> Sick:
         ),
         innocent="the file keeps predictions in their own unit on purpose",
         actions=(
-            Action(f"Bring predictions and truth to one unit before they are compared ({factor:.4g} apart), in the one place where units change", "config", "repair"),
+            Action(
+                f"Bring predictions and truth to one unit before they are compared ({factor:.4g} apart), in the one place where units change",
+                "config",
+                "repair",
+            ),
         ),
     )
 

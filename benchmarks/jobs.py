@@ -1,0 +1,144 @@
+"""One measurement in a fresh process: `python jobs.py NAME PATH` prints seconds, points and peak memory as JSON.
+
+Imports are not timed; reading (and, where said, checking) is.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Job = Callable[[Path], Callable[[], int]]  # imports what it needs and gives what is timed, which counts its points
+
+
+def runvet_reader(name: str) -> Job:
+    """Read with one reader of runvet."""
+
+    def prepare(path: Path) -> Callable[[], int]:
+        from runvet.readers import readers
+        from runvet.sink import Sink
+        from runvet.source import describe
+
+        reader = next(r for r in readers() if r.name == name)
+
+        def work() -> int:
+            sink = Sink(path.name, name)
+            reader.read(describe(path, path.name), sink)
+            return max(s.total for log in sink.close() for s in log.series)
+
+        return work
+
+    return prepare
+
+
+def runvet_check(path: Path) -> Callable[[], int]:
+    """Read and judge a file or folder."""
+    import runvet.engine
+    from runvet import api
+
+    runvet.engine.collect()
+
+    def work() -> int:
+        run = api.read(path)
+        api.judge(run)
+        return max((s.total for stage in run.stages for s in stage.series), default=0)
+
+    return work
+
+
+def event_accumulator(path: Path) -> Callable[[], int]:
+    """TensorBoard's own reader, with every scalar kept."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    def work() -> int:
+        accumulator = EventAccumulator(str(path), size_guidance={"scalars": 0})
+        accumulator.Reload()
+        return max(len(accumulator.Scalars(tag)) for tag in accumulator.Tags()["scalars"])
+
+    return work
+
+
+def tbparse(path: Path) -> Callable[[], int]:
+    """tbparse's SummaryReader."""
+    from tbparse import SummaryReader
+
+    return lambda: len(SummaryReader(str(path)).scalars)
+
+
+def pandas_csv(path: Path) -> Callable[[], int]:
+    """`pandas.read_csv`."""
+    import pandas as pd
+
+    return lambda: len(pd.read_csv(path))
+
+
+def pandas_jsonl(path: Path) -> Callable[[], int]:
+    """`pandas.read_json(lines=True)`."""
+    import pandas as pd
+
+    return lambda: len(pd.read_json(path, lines=True))
+
+
+def wandb_reader(path: Path) -> Callable[[], int]:
+    """The reader of wandb 0.19 and its protobuf classes; values by `json`."""
+    from wandb.proto import wandb_internal_pb2
+    from wandb.sdk.internal.datastore import DataStore
+
+    def work() -> int:
+        store = DataStore()
+        store.open_for_scan(str(path))
+        columns: dict[str, list[Any]] = {}
+        while (data := store.scan_data()) is not None:
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(data)
+            for item in record.history.item:
+                key = item.key or ".".join(item.nested_key)
+                columns.setdefault(key, []).append(json.loads(item.value_json))
+        return max(map(len, columns.values()))
+
+    return work
+
+
+def python_csv(path: Path) -> Callable[[], int]:
+    """The csv module and `float`."""
+    import csv
+
+    def work() -> int:
+        with path.open(newline="") as stream:
+            rows = csv.reader(stream)
+            next(rows)
+            return len([(float(step), float(loss)) for step, loss in rows])
+
+    return work
+
+
+JOBS: dict[str, Job] = {
+    **{f"runvet {name}": runvet_reader(name) for name in ("tensorboard", "jsonl", "delimited", "wandb", "text")},
+    "runvet check": runvet_check,
+    "EventAccumulator": event_accumulator,
+    "tbparse": tbparse,
+    "pandas.read_csv": pandas_csv,
+    "pandas.read_json": pandas_jsonl,
+    "wandb DataStore": wandb_reader,
+    "csv module": python_csv,
+}
+
+
+def main() -> None:
+    """Run one job and print what it cost."""
+    work = JOBS[sys.argv[1]](Path(sys.argv[2]))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    begun = time.perf_counter()
+    points = work()
+    seconds = time.perf_counter() - begun
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"seconds": seconds, "points": points, "peak": peak / 1024, "imports": before / 1024}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""CKPT: what checkpoints hold, and whether one can go back to them."""

@@ -1,0 +1,96 @@
+"""GEN105 identical-samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from runvet import examples_artifacts as made
+from runvet.evidence.likeness import Likeness, distances
+from runvet.rules import Action, Measure, Sick, Unsure, rule
+from runvet.run import Run
+
+
+@rule("GEN105", "identical-samples", level="critical", since="0.1", explains=("GEN109",))
+def identical_samples(samples: Likeness, *, alike: float = 0.5, near: float = 0.1) -> Sick | Unsure | None:
+    """Samples of one step are copies of each other.
+
+    ## What it checks
+    The contents of the samples of the last step, at least four. Critical where all are equal, or where their typical
+    distance is below a tenth of the data's; a warning where half of six or more are copies. Silent where the data
+    repeat themselves as much.
+    ## Why it matters
+    The model has collapsed to one answer, or the sampler is deterministic: the same for every seed and prompt.
+    ## What to do
+    Sample with other seeds and prompts. If they stay equal, check that noise and condition reach the model; in GANs
+    look at the discriminator.
+    ## When to ignore it
+    All were asked for with the same seed and prompt on purpose.
+    ## Known limits
+    Samples of different sizes are compared by content only.
+    ## References
+    - Mode collapse: Salimans et al. 2016, arXiv 1606.03498.
+    """
+    n = len(samples.names)
+    if n < 4:
+        return Unsure(f"{n} samples of the last step", "keep 8 or more samples with different seeds")
+    copies = 1 - samples.distinct / n
+    repeats = 1 - samples.data_distinct
+    if samples.data_digests and repeats >= 0.5 * max(copies, 0.5):
+        return None
+    same = samples.distinct == 1
+    some = n >= 6 and copies >= alike
+    ratio = float("nan")
+    if (
+        not same
+        and samples.data_vectors.shape[1] == samples.vectors.shape[1] > 0
+        and n >= 6
+        and len(samples.data_names) >= 10
+    ):
+        own, real = float(np.median(distances(samples.vectors))), float(np.median(distances(samples.data_vectors)))
+        ratio = own / real if real > 0 else float("nan")
+    close = ratio < near
+    if not (same or some or close):
+        return None
+    return Sick(
+        (f"all {n} samples are the same" if same else f"{n - samples.distinct} of {n} samples are copies of others" if some
+         else f"the samples differ from each other by {ratio:.2g} of what the data do")
+        + f" ({samples.what} of {samples.where})",
+        evidence=(
+            Measure("distinct samples", samples.distinct, f"of {n}", samples.names[0]),
+            *((Measure("distinct items of the data", round(samples.data_distinct, 3), "share", f"{len(samples.data_names)} read"),) if samples.data_names else ()),
+            *((Measure("distance between samples over distance in the data", round(ratio, 4)),) if np.isfinite(ratio) else ()),
+        ),
+        since_step=samples.step,
+        innocent="all were asked for with the same seed and prompt",
+        actions=(
+            Action("Sample from this checkpoint with four seeds and two prompts: check that noise and condition reach the model", "minutes", "repair"),
+        ),
+        level=None if same or close else "warning",
+    )  # fmt: skip
+
+
+def sick() -> Iterator[Run]:
+    """One tree for every seed, few trees repeated, pictures that hardly differ."""
+    data = made.grids("dataset", [made.tree(i) for i in range(40)])
+    yield made.with_files(data | made.grids("samples/step_9", [made.tree(99)] * 5))
+    yield made.with_files(data | made.grids("samples/step_9", [made.tree(90 + i % 3) for i in range(9)]))
+    one = made.scene(7)
+    rng = np.random.default_rng(0)
+    near = [np.clip(one.astype(int) + rng.integers(-3, 4, one.shape), 0, 255).astype(np.uint8) for _ in range(8)]
+    yield made.with_files(
+        made.pictures("data/train", [made.scene(50 + i) for i in range(20)]) | made.pictures("samples/step_9", near)
+    )
+
+
+def healthy() -> Iterator[Run]:
+    """Different trees; data that repeat themselves; different pictures."""
+    data = made.grids("dataset", [made.tree(i) for i in range(40)])
+    yield made.with_files(data | made.grids("samples/step_9", [made.tree(90 + i) for i in range(6)]))
+    few = made.grids("dataset", [made.tree(i % 3) for i in range(40)])
+    yield made.with_files(few | made.grids("samples/step_9", [made.tree(i % 3) for i in range(9)]))
+    yield made.with_files(
+        made.pictures("data/train", [made.scene(50 + i) for i in range(20)])
+        | made.pictures("samples/step_9", [made.scene(i) for i in range(8)])
+    )
