@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHARED ?= ../shared
 
-.PHONY: demo test quick accuracy grade docs bench format clean
+.PHONY: demo test quick accuracy grade docs bench stress format clean
 
 $(VENV)/core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +46,9 @@ docs: $(VENV)/dev  ## rule pages and reference from the code
 bench: $(VENV)/dev  ## speed against named peers, into benchmarks/RESULTS.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python benchmarks/bench.py
+
+stress: $(VENV)/dev  ## checkpoints against kills and full disks in full counts, figures into docs/reliability.md
+	$(BIN)/python tools/stress.py
 
 format: $(VENV)/dev
 	$(BIN)/ruff format .

@@ -155,3 +155,13 @@ def test_partial_is_enough_for_a_pickle() -> None:
 
     task = pickle.loads(pickle.dumps(partial(judge_one, config=None, curves=False)))
     assert pickle.loads(pickle.dumps(task(PATHS[0]))).verdict == "sound"
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are Unicode there")
+@pytest.mark.parametrize("form", ["text", "concise", "json", "markdown", "sarif", "junit", "github"])
+def test_names_that_are_no_unicode(tmp_path: Path, form: str) -> None:
+    folder = os.fsencode(tmp_path) + b"/bad\xff"
+    shutil.copytree(os.fsencode(EXAMPLES / "diverging"), folder)
+    status, out, err = call("check", os.fsdecode(folder), "--format", form)
+    assert (status, err) == (1, "")
+    assert "LOSS101" in out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,15 @@ from runvet.checkpoints import reading
 from runvet.run import Run, Stage
 
 
-def beside(run: Run, root: Path) -> Run:
+def beside(
+    run: Run, root: Path, *, deep: bool | None = None, executor: Executor | None = None, cache: bool = True
+) -> Run:
     """The run with its artifacts (opened when a rule asks) and its checkpoints.
 
-    A folder that holds checkpoints and no log at all gets one stage without curves, so that they are judged.
+    `deep`, `executor` and `cache` as in `checkpoints.reading.below`. A folder that holds checkpoints and no log at
+    all gets one stage without curves, so that they are judged.
     """
-    checkpoints = reading.below(root)
+    checkpoints = reading.below(root, deep=deep, executor=executor, cache=cache)
     stages = run.stages
     if checkpoints and not stages:
         stages = (Stage(root.name or root.absolute().name or "run", "", ()),)

@@ -17,7 +17,7 @@ import numpy as np
 
 from runvet import statistics
 from runvet.joining import key
-from runvet.report import Finding, Report, StageSummary, number
+from runvet.report import Finding, Report, StageSummary, plain
 from runvet.run import FloatArray, Plain, Run, Series, Stage
 
 Outcome: TypeAlias = Literal["better", "worse", "no difference", "too few points"]
@@ -159,13 +159,7 @@ def compare(base: Run, other: Run, base_report: Report, other_report: Report) ->
 
 def to_dict(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     """The comparisons as plain values, null where unknown."""
-    return {"schema_version": SCHEMA_VERSION, "comparisons": [_plain(asdict(c)) for c in comparisons]}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else number(value)
+    return {"schema_version": SCHEMA_VERSION, "comparisons": [plain(asdict(c)) for c in comparisons]}
 
 
 # -- stages and settings ---------------------------------------------------------------------------------------------

@@ -227,7 +227,11 @@ class Report:
 
 
 def number(value: Any) -> Any:
-    """A number as JSON can hold it: integral floats become integers, non-finite ones become null."""
+    """A scalar as JSON can hold it: integral floats become integers, non-finite ones null; names that are no Unicode
+    (files are named in bytes) get question marks.
+    """
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("utf-8", "replace").decode()
     if isinstance(value, float):
         if not math.isfinite(value):
             return None
@@ -239,7 +243,7 @@ def number(value: Any) -> Any:
 def to_dict(report: Report) -> dict[str, Any]:
     """The report as the JSON contract has it (schema version 1): plain values, null where unknown."""
     checks = report.checks
-    plain: dict[str, Any] = _plain(
+    told: dict[str, Any] = plain(
         {
             "schema_version": SCHEMA_VERSION,
             "runvet": report.runvet,
@@ -261,8 +265,8 @@ def to_dict(report: Report) -> dict[str, Any]:
         }
     )
     if report.curves:
-        plain["curves"] = [_plain(asdict(c)) for c in report.curves]
-    return plain
+        told["curves"] = [plain(asdict(c)) for c in report.curves]
+    return told
 
 
 def from_dict(saved: Mapping[str, Any]) -> Report:
@@ -332,9 +336,10 @@ def _told(value: Number | str | None) -> Number | str | None:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Nested lists, tuples and dictionaries as JSON can hold them (see `number`)."""
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     return number(value)

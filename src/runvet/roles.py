@@ -81,7 +81,7 @@ TABLE: Sequence[tuple[str, Meaning]] = (
         Meaning("data_time", "down"),
     ),
     (
-        r"(?:^|_)(?:batch_time|batch_cost|step_time|iter_time|step_timing|step_avg|time_per_(?:step|iter|batch)|s_it|sec_per_(?:step|iter)|ms_per_(?:step|iter)|step_ms|sec_batch)(?:_|$)|^(?:time|dt|batch)$",
+        r"(?:^|_)(?:batch_time|batch_cost|step_time|iter_time|step_timing|time_this_iter|step_avg|time_per_(?:step|iter|batch)|s_it|sec_per_(?:step|iter)|ms_per_(?:step|iter)|step_ms|sec_batch)(?:_|$)|^(?:time|dt|batch)$",
         Meaning("step_time", "down"),
     ),
     (
@@ -145,7 +145,7 @@ _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+\d*|[A-Z]+\d*|\d+|[^\W\d_
 _SCORES = frozenset({"accuracy", "metric", "error"})
 _LOSS = frozenset({"loss", "losses"})
 _OF_MODEL = frozenset("lm mlm clm ntp ctc clip mle seq2seq".split())  # a loss called by its model is the whole
-_PART = re.compile(r"policy|actor|critic|value|vf|pg|surrogate|adv|commit|reg|aux|balanc|router|entropy|penalty|margin")
+_PART = re.compile(r"policy|actor|critic|value|vf|pg|surrogate|adv|commit|reg|aux|balanc|router|(?<!cross_)entropy|penalty|margin")
 _SPECIAL: Mapping[str, tuple[Split, str]] = {
     "trl": ("train", "loss"),
     "tel": ("test", "loss"),
@@ -234,6 +234,8 @@ def assign(series: Sequence[Series], names: Mapping[str, str] | None = None) -> 
             role, direction = f"{split}_loss", "down"
         if role == "train_loss" and words(one.name) == ("cost",) and losses > 1:
             role, direction = "clock", None  # what a step cost in seconds
+        if words(one.name) == ("rate",) and len(one) and float(one.value.max()) < 1.0:
+            role, direction = "lr", None  # what darknet calls it
         if one.name in main:
             role = f"{split or 'train'}_loss"
         told = (names or {}).get(one.name) or (names or {}).get(one.name.rsplit("/", 1)[-1])

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runvet.checkpoints.model import Checkpoint
-from runvet.checkpoints.phrases import listed, told
+from runvet.checkpoints.phrases import listed
 from runvet.evidence.artifact_groups import owner
 from runvet.evidence.checkpoints import Checkpoints, of
 from runvet.report import VERDICTS, Finding, PlannedAction, StageSummary, TrustedCheckpoint, Verdict
@@ -86,9 +86,9 @@ def _why(
     if not others:
         parts.append("no other one is usable")
     elif len(others) == 1:
-        parts.append(f"{told(others[0])} is the only other usable one")
+        parts.append(f"{listed(others, checkpoints.saves)} is the only other usable one")
     else:
-        parts.append(f"{len(others)} others are usable: {listed(others)}")
+        parts.append(f"{len(others)} others are usable: {listed(others, checkpoints.saves)}")
     if checkpoints.writing:
         parts.append(f"{listed(checkpoints.writing)} may still be being written")
     return parts

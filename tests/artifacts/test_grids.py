@@ -81,7 +81,9 @@ def test_mann_whitney_with_ties_is_the_normal_approximation(a: list[int], b: lis
     elif len(set(a + b)) > 1:
         n = len(a) + len(b)
         floor = 2 / float(np.exp(stats.binom.logpmf(len(a), n, 0.5) + n * np.log(2)))
-        assert mine == pytest.approx(min(1.0, max(stats.mannwhitneyu(a, b, method="asymptotic").pvalue, floor)), rel=1e-6)
+        assert mine == pytest.approx(
+            min(1.0, max(stats.mannwhitneyu(a, b, method="asymptotic").pvalue, floor)), rel=1e-6
+        )
     else:
         assert mine == 1.0
 

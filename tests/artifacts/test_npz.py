@@ -57,7 +57,9 @@ def header(shape: str, descr: str = "'<f8'") -> bytes:
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
 
 
-@pytest.mark.parametrize("shape", ["(10000000000,)", "(1 << 40, 1 << 40)", "(-3,)", "(99999999999999999999999,)", "(2.5,)", "('a',)"])
+@pytest.mark.parametrize(
+    "shape", ["(10000000000,)", "(1 << 40, 1 << 40)", "(-3,)", "(99999999999999999999999,)", "(2.5,)", "('a',)"]
+)
 def test_absurd_shapes_are_refused_before_anything_is_allocated(shape: str) -> None:
     with pytest.raises(UnreadableError):
         npz.from_bytes(header(shape) + b"\0" * 64)

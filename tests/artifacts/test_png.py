@@ -50,7 +50,16 @@ def filtered(rows: list[bytes], kinds: list[int], step: int) -> bytes:
     return out
 
 
-def encoded(samples: np.ndarray, kind: int, depth: int, kinds: list[int], *, interlace: bool, palette: bytes = b"", alpha: bytes = b"") -> bytes:
+def encoded(
+    samples: np.ndarray,
+    kind: int,
+    depth: int,
+    kinds: list[int],
+    *,
+    interlace: bool,
+    palette: bytes = b"",
+    alpha: bytes = b"",
+) -> bytes:
     h, w, c = samples.shape
     step = max(1, c * depth // 8)
     parts = [samples[r::dr, k::dk] for r, k, dr, dk in ADAM7] if interlace else [samples]
@@ -86,7 +95,11 @@ def test_every_kind_against_pillow(kind: int, depth: int, interlace: bool, data:
     samples = rng.integers(0, 1 << depth, (h, w, CHANNELS[kind]))
     kinds = data.draw(st.lists(st.integers(0, 4), min_size=1, max_size=6))
     palette = rng.integers(0, 256, 3 * (1 << depth)).astype(np.uint8).tobytes() if kind == 3 else b""
-    alpha = rng.integers(0, 256, max(1, (1 << depth) // 2)).astype(np.uint8).tobytes() if kind == 3 and data.draw(st.booleans()) else b""
+    alpha = (
+        rng.integers(0, 256, max(1, (1 << depth) // 2)).astype(np.uint8).tobytes()
+        if kind == 3 and data.draw(st.booleans())
+        else b""
+    )
     file = encoded(samples, kind, depth, kinds, interlace=interlace, palette=palette, alpha=alpha)
     mine = decode(file)
     if depth == 16:
@@ -101,7 +114,9 @@ def test_every_kind_against_pillow(kind: int, depth: int, interlace: bool, data:
 def test_what_pillow_writes_is_read(mode: str) -> None:
     rng = np.random.default_rng(0)
     base = Image.fromarray(rng.integers(0, 256, (31, 45, 3), dtype=np.uint8))
-    picture = Image.fromarray(rng.integers(0, 65536, (31, 45), dtype=np.uint16)) if mode == "I;16" else base.convert(mode)
+    picture = (
+        Image.fromarray(rng.integers(0, 65536, (31, 45), dtype=np.uint16)) if mode == "I;16" else base.convert(mode)
+    )
     stream = io.BytesIO()
     picture.save(stream, "PNG")
     mine = decode(stream.getvalue())
@@ -134,4 +149,9 @@ def test_a_bomb_is_refused_by_its_header() -> None:
 def test_few_pixels_are_told_as_cut_off() -> None:
     head = struct.pack(">IIBBBBB", 500, 500, 8, 2, 0, 0, 0)
     with pytest.raises(UnreadableError, match="cut off"):
-        decode(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 90)) + chunk(b"IEND", b""))
+        decode(
+            b"\x89PNG\r\n\x1a\n"
+            + chunk(b"IHDR", head)
+            + chunk(b"IDAT", zlib.compress(b"\0" * 90))
+            + chunk(b"IEND", b"")
+        )

@@ -34,7 +34,7 @@ class Difference:
 
 
 MEASURES: dict[str, Callable[[One], float]] = {
-    "filled cells": lambda i: i.filled * float(np.prod(i.shape)),
+    "filled cells": lambda i: float(np.round(i.filled * float(np.prod(i.shape)))),
     "largest part's share": lambda i: i.whole,
     "mean": lambda i: i.mean,
     "standard deviation": lambda i: i.sd,

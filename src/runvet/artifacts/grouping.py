@@ -26,7 +26,9 @@ OTHER = frozenset("plot plots figure figures chart curve curves loss losses logo
 PLAIN = frozenset("sample samples img image images grid grids out output result voxel voxels data arr array item file generated gen"
                   " fake real reals fakes frame step iter epoch pred prediction the of and at id idx index no num number n"
                   " ep it iteration global seed train training val valid validation test dataset dev all".split())  # fmt: skip
-STATE = frozenset("checkpoint checkpoints ckpt ckpts weights model models optim optimizer optimiser state scheduler ema rng".split())
+STATE = frozenset(
+    "checkpoint checkpoints ckpt ckpts weights model models optim optimizer optimiser state scheduler ema rng".split()
+)
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
           "test": "test", "testing": "test", "holdout": "test"}  # fmt: skip
 _STEP = re.compile(

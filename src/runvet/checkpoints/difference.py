@@ -22,12 +22,17 @@ from runvet.checkpoints.window import Window
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One tensor in two files. `relative` is |b - a| / |a| in the 2-norm, NaN where either has values that are not finite."""
+    """One tensor in two files. `relative` is |b - a| / |a| in the 2-norm, NaN where either has values that are not finite.
+
+    `distance` is |b - a| and `norm` is |a|, both in the 2-norm: of several tensors they add up in squares.
+    """
 
     name: str
     relative: float
     largest: float  # of |b - a| over the elements
     elements: int
+    distance: float = math.nan
+    norm: float = math.nan
 
 
 @contextmanager
@@ -86,4 +91,4 @@ def _change(old: Found, new: Found) -> Change:
         relative = math.nan
     else:
         relative = math.sqrt(apart / size) if size else (math.inf if apart else 0.0)
-    return Change(new.tensor.name, relative, largest, new.tensor.elements)
+    return Change(new.tensor.name, relative, largest, new.tensor.elements, math.sqrt(apart), math.sqrt(size))

@@ -11,6 +11,7 @@ import runvet
 COMMANDS = {
     "check": "Judge runs: folders, files, globs.",
     "watch": "Judge a run again and again while it grows.",
+    "checkpoints": "List every checkpoint: usable or not, what changed, which one to trust.",
     "compare": "Tell how runs differ, and whether one is better.",
     "data": "Profile data or samples, and compare them.",
     "report": "Draw a saved result again, in any format.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -33,7 +35,7 @@ class Family:
     def pairs(self) -> list[tuple[Checkpoint, Checkpoint]]:
         """Whole saves with the next whole one, where both say how far training was and the second was farther."""
         whole = [s for s in self.saves if not broken(s)]
-        return [(a, b) for a, b in zip(whole, whole[1:], strict=False) if apart(a, b)]
+        return [(a, b) for a, b in itertools.pairwise(whole) if apart(a, b)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Checkpoints:
     @property
     def unscanned(self) -> int:
         """How many saves hold tensors whose values were not read."""
-        return sum(s.values is None and bool(s.tensors) for s in self.saves)
+        return sum(s.values is None and bool(s.tensors) and not broken(s) for s in self.saves)
 
 
 @provides
@@ -100,12 +102,9 @@ def unfinished(checkpoint: Checkpoint) -> bool:
 
 def _locked(root: Path, checkpoint: Checkpoint, now: float) -> bool:
     place = root / checkpoint.path if root.is_dir() else root
-    for mark in LOCKS:
-        try:
-            if now - place.with_name(place.name + mark).stat().st_mtime < LOCK_AGE:
-                return True
-        except (OSError, ValueError):
-            continue
+    marks = [place.with_name(place.name + mark) for mark in LOCKS if place.name]
+    with contextlib.suppress(OSError):  # it was taken away a moment ago: the write is over
+        return any(now - m.stat().st_mtime < LOCK_AGE for m in marks if m.exists())
     return False
 
 

@@ -50,7 +50,10 @@ class Masks:
 def masks(run: Run, stage: Stage, saved: Predictions | None) -> Masks | Missing:
     found = list(_told([s for s in stage.settings if isinstance(s.value, (int, float))]))
     curves = {s.name: s for s in stage.series if len(s.finite()) == len(s) > 0}
-    found += _means({n: float(np.median(s.value[-3:])) for n, s in curves.items()}, stage.logs[0].source if stage.logs else "the log")
+    found += _means(
+        {n: float(np.median(s.value[-3:])) for n, s in curves.items()},
+        stage.logs[0].source if stage.logs else "the log",
+    )
     if run.artifacts is not None:
         kept = run.artifacts
         summaries = kept.memo("summaries", lambda: tuple(_summaries(kept)))
@@ -97,11 +100,7 @@ def _flat(value: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterato
 
 def _means(values: Mapping[str, float], source: str) -> Iterator[Mask]:
     """Pairs such as `pred_mask_mean` and `gt_mask_mean`."""
-    named = {
-        k: v
-        for k, v in values.items()
-        if _MASK & set(words(k)) and _STATISTIC & set(words(k))
-    }
+    named = {k: v for k, v in values.items() if _MASK & set(words(k)) and _STATISTIC & set(words(k))}
     for p, t, rest in pairs.matched(named):
         if 0 <= named[p] <= 1 and 0 <= named[t] <= 1:
             yield Mask(rest or "mask", named[p], named[t], math.nan, 0, source)

@@ -28,7 +28,15 @@ def header(ident: bytes, magic: int) -> bytes:
 def records(
     stream: IO[bytes], sink: Sink, *, begin: int = HEADER, checksum: Callable[[bytes], int] = zlib.crc32
 ) -> Iterator[bytes]:
-    """Every whole record behind the `begin` bytes of the file's header.
+    """Every whole record behind the `begin` bytes of the file's header (see `batches`)."""
+    for batch in batches(stream, sink, begin=begin, checksum=checksum):
+        yield from batch
+
+
+def batches(
+    stream: IO[bytes], sink: Sink, *, begin: int = HEADER, checksum: Callable[[bytes], int] = zlib.crc32
+) -> Iterator[list[bytes]]:
+    """The whole records behind the `begin` bytes of the file's header, those that end in one block together.
 
     A record cut off at the end of the file is not spoken of: writers keep back up to a block. Damage is named in
     `sink` with its offset; reading goes on at the next block. `checksum` is taken over type byte and data.
@@ -40,6 +48,7 @@ def records(
     while not last:
         block, last = _block(stream, sink, offset)
         at, end = begin if not offset else 0, len(block)
+        whole: list[bytes] = []
         while at + HEADER <= end:
             crc, length, kind = unpack(block, at)
             stop = at + HEADER + length
@@ -57,7 +66,7 @@ def records(
             at = stop
             if kind == FULL:
                 pieces, size = [], 0
-                yield data
+                whole.append(data)
             elif kind == FIRST:
                 pieces, size = [data], length
             elif pieces:
@@ -67,9 +76,10 @@ def records(
                     sink.problem(f"a record of more than {LARGEST:,} bytes is skipped", offset=offset + at)
                     pieces = []
                 elif kind == LAST:
-                    yield b"".join(pieces)
+                    whole.append(b"".join(pieces))
                     pieces = []
         offset += end
+        yield whole
     if bad > NAMED:
         sink.problem(f"{bad - NAMED} further damaged blocks")
 

@@ -61,6 +61,9 @@ def words(buffer: bytes) -> npt.NDArray[np.uint32]:
     return words
 
 
+_ALIKE = 8  # records of one length in a row after which the next ones are looked at together
+
+
 def frames(stream: IO[bytes], sink: Sink, *, first: int = 1, offset: int = 0) -> Iterator[Frames]:
     """All whole records, about `BLOCK` bytes at a time; the stream begins with record `first` at byte `offset`. A record cut off at the end of the file is not spoken of:
     that is how a growing file looks. Damaged lengths and oversized records are named in `sink`.
@@ -96,17 +99,37 @@ def frames(stream: IO[bytes], sink: Sink, *, first: int = 1, offset: int = 0) ->
 def _walk(buffer: bytes) -> tuple[IntArray, IntArray, int]:
     """Where each whole record begins, its payload's length, and the position behind the last one."""
     unpack = struct.Struct("<Q").unpack_from
+    pieces: list[IntArray] = []
     starts: list[int] = []
     add = starts.append
-    at, last = 0, len(buffer) - HEAD - TAIL
+    at, last, former, alike = 0, len(buffer) - HEAD - TAIL, -1, 0
     while at <= last:
-        after = at + unpack(buffer, at)[0] + 16
-        if after > last + 16:
+        size = unpack(buffer, at)[0] + HEAD + TAIL
+        after = at + size
+        if after > last + HEAD + TAIL:
             break
         add(at)
         at = after
-    begin = np.array(starts, np.int64)
+        alike = alike + 1 if size == former else 0
+        former = size
+        if alike >= _ALIKE:  # records of one length mostly come in long runs
+            more = _run(buffer, at, size, last)
+            pieces += [np.array(starts, np.int64), more]
+            starts.clear()
+            at, alike = at + size * len(more), 0
+    begin = np.concatenate([*pieces, np.array(starts, np.int64)])
     return begin, np.diff(begin, append=at) - (HEAD + TAIL), at
+
+
+def _run(buffer: bytes, at: int, size: int, last: int) -> IntArray:
+    """Where the records of one size begin that follow one another from `at` on, whole ones only."""
+    room = max((last + HEAD + TAIL - at) // size, 0)
+    lengths = np.ndarray((room,), np.dtype("<u8"), buffer, at if room else 0, (size,))
+    other = np.flatnonzero(lengths[:1_024] != size - HEAD - TAIL)
+    if not len(other):
+        other = np.flatnonzero(lengths != size - HEAD - TAIL)
+    count = int(other[0]) if len(other) else room
+    return at + size * np.arange(count, dtype=np.int64)
 
 
 def _good_lengths(buffer: bytes, at: IntArray, length: IntArray) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from itertools import chain, repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ import orjson
 
 from runvet.readers import Reader
 from runvet.readers._flatten import settings
-from runvet.readers._leveldb_log import header, records
+from runvet.readers._leveldb_log import batches, header
 from runvet.readers._protobuf import BYTES, VARINT, Field, Malformed, fields, signed, text, timestamp
 from runvet.run import FloatArray
 from runvet.sink import Sink
@@ -59,8 +60,10 @@ def read(source: Source, sink: Sink) -> None:
         return
     run = _Run(sink)
     with source.open() as stream:
-        for number, record in enumerate(records(stream, sink), 1):
-            run.take(record, number)
+        number = 1
+        for batch in batches(stream, sink):
+            run.take_all(batch, number)
+            number += len(batch)
     run.flush()
 
 
@@ -94,11 +97,47 @@ class _Run:
         self.ends: list[int] = []  # for every row: the number of items up to its end
         self.steps: list[float] = []  # for every row: the step in the record itself
         self.rows = 0
+        self.only: _Form | None = None  # the one kind of row collected so far, if it is only one
         self.stats = 0
         self.forms: list[_Form] = []  # the kinds of rows seen last, newest first
         self.others: dict[int, Callable[[bytes, Field], None]] = {
             5: self._config, 7: self._stats, 17: self._run, 18: self._exit,
         }  # fmt: skip
+
+    def take_all(self, records: list[bytes], number: int) -> None:
+        """Take consecutive records from `number` on."""
+        if not self.forms:
+            for at, record in enumerate(records, number):
+                self.take(record, at)
+            return
+        form = self.forms[0]
+        alike: list[re.Match[bytes]] = []
+        for at, match in enumerate(map(form.regex.fullmatch, records)):
+            if match is not None:
+                alike.append(match)
+                continue
+            self._rows_of(form, alike)
+            alike = []
+            self.take(records[at], number + at)
+        self._rows_of(form, alike)
+
+    def _rows_of(self, form: _Form, matches: list[re.Match[bytes]]) -> None:
+        """Take rows that one pattern matched."""
+        if not matches:
+            return
+        if not self.which and len(set(form.which)) == len(form.which):
+            self.only = form
+        elif self.only is not form:
+            self.only = None
+        count, items = len(matches), len(form.which)
+        first = len(self.which) + items
+        self.which += form.which * count
+        self.values.extend(chain.from_iterable(map(re.Match.groups, matches)))
+        self.ends.extend(range(first, first + items * count, items))
+        self.steps.extend(repeat(math.nan, count))
+        self.rows += count
+        if len(self.which) > ITEMS:
+            self.flush()
 
     def take(self, record: bytes, number: int) -> None:
         """Take one record, or say that it is none."""
@@ -128,6 +167,7 @@ class _Run:
             return
 
     def _end_of_row(self, step: float) -> None:
+        self.only = None
         self.rows += 1
         self.ends.append(len(self.which))
         self.steps.append(step)
@@ -167,6 +207,9 @@ class _Run:
         """Hand the collected rows over, one column for every key."""
         if not self.which:
             return
+        if self.only is not None:
+            self._flush_alike(self.only)
+            return
         which, value, known = np.array(self.which, np.int64), *_numbers(self.values)
         row = np.repeat(np.arange(len(self.ends)), np.diff(self.ends, prepend=0))
         axes = np.full((len(_AXES), len(self.ends)), np.nan)
@@ -183,6 +226,23 @@ class _Run:
             if len(part) and index >= len(_AXES) and not name.startswith("_wandb"):
                 self.sink.columns(name, value[part], step=step[where], time=time[where], line=where + first)
         self.which, self.values, self.ends, self.steps = [], [], [], []
+
+    def _flush_alike(self, form: _Form) -> None:
+        """The same for rows of one kind, whose values are a matrix."""
+        numbers, numeric = _numbers(self.values)
+        value, known = numbers.reshape(len(self.ends), -1), numeric.reshape(len(self.ends), -1)
+        axes = np.full((len(_AXES), len(self.ends)), np.nan)
+        for at, index in enumerate(form.which):
+            if index < len(_AXES):
+                axes[index, known[:, at]] = value[known[:, at], at]
+        step = np.where(np.isnan(axes[0]), np.array(self.steps), axes[0])
+        time = axes[1] if np.isfinite(axes[1]).any() else axes[2]
+        line = np.arange(self.rows - len(self.ends) + 1, self.rows + 1)
+        for at, index in sorted(enumerate(form.which), key=lambda pair: pair[1]):
+            name, mine = self.names[index], known[:, at]
+            if index >= len(_AXES) and not name.startswith("_wandb") and mine.any():
+                self.sink.columns(name, value[mine, at], step=step[mine], time=time[mine], line=line[mine])
+        self.which, self.values, self.ends, self.steps, self.only = [], [], [], [], None
 
     def _run(self, data: bytes, record: Field) -> None:
         """The run itself: names, configuration, whether it goes on from an older one."""

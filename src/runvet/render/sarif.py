@@ -11,7 +11,7 @@ import orjson
 
 from runvet.render.numbers import exact
 from runvet.render.words import place
-from runvet.report import Finding, Report
+from runvet.report import Finding, Report, plain
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = {"critical": "error", "warning": "warning"}
@@ -21,7 +21,7 @@ def render(reports: Sequence[Report], pages: Mapping[str, str] | None = None) ->
     """One SARIF run for each report. `pages` are the rules' pages in Markdown by code, shown as their help."""
     runs = [_run(report, pages or {}) for report in reports]
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": runs}
-    return orjson.dumps(log, option=orjson.OPT_INDENT_2).decode() + "\n"
+    return orjson.dumps(plain(log), option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
 def _run(report: Report, pages: Mapping[str, str]) -> dict[str, Any]:

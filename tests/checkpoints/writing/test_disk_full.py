@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 from runvet.checkpoints import CheckpointManager, SaveFailed, load, save, verify
 
@@ -81,18 +80,21 @@ def test_full_at_every_call(kind: str, tmp_path: Path) -> None:
         before = lying()
         step = 1 if kind == "same" else number + 1
         with full_from(number) as count:
+            error = None
             try:
                 put(step, number + 1)
-            except SaveFailed as error:
-                failed += 1
-                assert error.errno == errno.ENOSPC
-                assert "untouched" in str(error)
+            except SaveFailed as raised:
+                error = raised
             done = count[0] < number
+        if error is not None:
+            failed += 1
+            assert error.errno == errno.ENOSPC
+            assert "untouched" in str(error)
         after = lying()
         # Late failures (deleting the old one, tidying the manifest) come when the new one is complete.
         assert after in (before, (step, number + 1))
         assert not (tmp_path / "last.pt").exists() or verify(last) == []
-        assert number < 60, "it never succeeds"
+        assert number < 400, "it never succeeds"
     assert failed >= 6
     assert lying() == (step, number + 1), "with room again, the next save succeeds"
     manager.close()
@@ -106,7 +108,9 @@ def test_full_at_every_call(kind: str, tmp_path: Path) -> None:
 def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     place = tmp_path / "small"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True)  # noqa: S607
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True, check=False
+    )
     if mounted.returncode != 0:
         pytest.skip("mounting a small tmpfs is not permitted here")
     try:
@@ -119,4 +123,4 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
             manager.save(step=3, model=weights(3, 64))
             assert manager.load()["step"] == 3
     finally:
-        subprocess.run(["umount", str(place)], check=True)  # noqa: S607
+        subprocess.run(["umount", str(place)], check=True)

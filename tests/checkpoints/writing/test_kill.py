@@ -6,17 +6,15 @@ Short by default; RUNVET_STRESS=1 (`make stress`) kills 240 times, and notes the
 from __future__ import annotations
 
 import json
-import os
 import multiprocessing
+import os
 import random
 import signal
 import time
 from pathlib import Path
 
 import pytest
-
-torch = pytest.importorskip("torch")
-
+import torch
 from kill_worker import main, state
 
 from runvet.checkpoints import CheckpointManager, load, verify

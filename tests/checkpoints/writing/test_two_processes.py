@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("torch")
+import torch
+from ranks_worker import build, train
 
 from runvet.checkpoints import list_checkpoints, load, verify
 
@@ -62,9 +62,6 @@ def test_the_wrong_code_gives_an_empty_checkpoint(mode: str, folder: Path) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", RIGHT)
 def test_ours_gives_the_whole_state_under_stable_names(mode: str, folder: Path) -> None:
-    import torch
-    from ranks_worker import build, train
-
     own = folder / mode.replace(":", "-")
     place = own / "all" / "step-00000003"
     assert verify(own) == []

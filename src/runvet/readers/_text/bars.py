@@ -73,7 +73,9 @@ class Bars:
             epoch = number(found[tail.epoch])
         side = phase if phase in {"val", "test"} else ""
         if phase and table is None:
-            values = {n if words.phase(n) else f"{phase}/{n}": v for n, v in values.items()}
+            # The bar's own word keeps its running values apart from a summary line's `Train Loss: …`.
+            own = words.phase_word(bar.desc) or phase
+            values = {n if words.phase(n) else f"{own}/{n}": v for n, v in values.items()}
         if plan.epochs >= 0 and epoch is not None and epoch <= number(nums[plan.epochs]):
             self._session.say("planned-epochs", number(nums[plan.epochs]), line)
         if not values and epoch is None:
@@ -90,7 +92,11 @@ class Bars:
 
     def _write(self, drawn: _Drawn) -> None:
         if drawn.row.values:
-            self._session.points.add(Row(dict(drawn.row.values), drawn.row.place, None, drawn.row.line))
+            row = Row(dict(drawn.row.values), drawn.row.place, None, drawn.row.line)
+            if drawn.desc not in {"val", "test"}:
+                self._session.fresh(row)
+            if row.values:
+                self._session.points.add(row)
             drawn.written = drawn.row.values
             drawn.row.values = {}
 

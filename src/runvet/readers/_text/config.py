@@ -16,6 +16,7 @@ _LINE = re.compile(
     r"(?:\s{0,40}[:=]\s{0,40}(?P<value>\S.{0,500})?|\t{1,4}(?P<tab>\S.{0,500}))$"
 )
 _DEFAULT = re.compile(r"\s{1,40}\[default: [^\]]{0,200}\]\s*$|\s{2,40}#.{0,200}$")
+_CHANGES = 3  # a number that changes more often is none of a configuration, even of one printed at every restart
 _CLOSE = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -91,6 +92,17 @@ class Echo:
         self._stack: list[tuple[int, str]] = []
         self._lines = self._words = 0
         self._keys: set[str] = set()
+        self._numbers: dict[str, tuple[float, int]] = {}  # the last number of a key, and how often it has changed
+
+    def varies(self, key: str, value: Plain) -> bool:
+        """Whether a key that came before keeps changing its number: a report that is printed again and again."""
+        if isinstance(value, (bool, str, list)) or value is None:
+            return False
+        last, changes = self._numbers.get(key, (value, 0))
+        changes += last != value
+        if key in self._numbers or len(self._numbers) < SETTINGS:
+            self._numbers[key] = (value, changes)
+        return changes >= _CHANGES
 
     @property
     def within(self) -> bool:

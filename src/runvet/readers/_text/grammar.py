@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from runvet.readers._text import words
 from runvet.readers._text.atoms import Atom, atoms
+from runvet.readers._text.inverse import inverse
 from runvet.readers._text.names import Name, name_of
 
 _TAG = re.compile(r"^\s{0,8}\[\s?(?P<t>[A-Za-z][^\[\]]{0,60})\]\s{0,3}(?!\s*$)")
@@ -18,6 +19,12 @@ _AVERAGE = re.compile(
     r"(?i)\b(?:averaged? stats|average[ds]?|mean|summary|final|overall|total|results?|epoch summary)\b"
 )
 _NO_RANGE = re.compile(r"(?i)beta|mom|lr|learning|size|shape|kernel|stride|pad")
+_SECTION = re.compile(r"\[(?P<t>[A-Za-z]\w{1,20})\]\s{0,3}(?=[\w.]{1,60}\s?[=:]\s?$)")  # `…, [valid] loss=`
+_COUNTED = re.compile(r"(?P<e>epoch)|batch|step|iter", re.I)  # `3epoch:train:51-100batch`
+_COCO = re.compile(
+    r"^\s{0,4}Average (?P<what>Precision|Recall) {1,3}\(A[PR]\) {1,3}@\[ IoU=[^|]{1,20}\| area= {0,9}(?P<area>\w{1,9}) "
+)
+_SPENT = re.compile(r"(?:ms|s|secs?|seconds|m|min|h)(?![\w/])")
 _ORDINAL_BEFORE = re.compile(r"第\s{0,2}$")
 
 
@@ -44,6 +51,7 @@ class Plan:
     steps: int = -1
     rank: int = 0  # how global the step is: 0 batch, 1 step, 2 global step, 3 updates
     percent: int = -1
+    process: int = -1  # the rank that wrote the line, where the line itself tells
     phase: str = ""
     ranges: bool = False
     within: bool = False  # the line counts batches within an epoch
@@ -75,6 +83,15 @@ def compile_plan(masked: str) -> Plan:
     if tag and bracket is not None and "\x00" in bracket["t"]:
         gaps, found = _drop_tag(gaps, found, bracket["t"].count("\x00"))
     names = [name_of(gap, index == 0) for index, gap in enumerate(gaps[:-1])]
+    if coco := _COCO.match(masked):
+        return _coco(plan, found, coco)
+    after = inverse(gaps, found)
+    if after is not None:
+        plan.step, plan.rank, plan.indented = found[0].first, 1, False
+        plan.slots = tuple(
+            Slot(n, a, True, words.is_metric(n)) for n, a in zip(after, found[1:], strict=False) if n and a.count == 1
+        )
+        return plan
     raw = _fill(plan, gaps, found, names)
     own = raw[0][1].text.lower() if raw else ""
     plan.best = bool(_BEST.search(gaps[0][:200])) and not (plan.placed and "best" in own)
@@ -86,6 +103,18 @@ def compile_plan(masked: str) -> Plan:
     plan.ranges = bool(spans) and len(found) > 1
     plan.spans = tuple(a.first for a in spans)
     _name_slots(plan, raw, gaps, body, tag)
+    return plan
+
+
+def _coco(plan: Plan, found: list[Atom], line: re.Match[str]) -> Plan:
+    """`Average Precision (AP) @[ IoU=0.50:0.95 | area=all | … ] = 0.37`: the value is the last one.
+
+    Lines for other thresholds differ from it by their numbers only and can't be told apart: they are left out.
+    """
+    plan.phase = "val"
+    if line["what"] == "Precision" and found[0].kind == "clock" and found[-1].kind == "number":
+        name = "val/AP" if line["area"] == "all" else f"val/AP {line['area']}"
+        plan.slots = (Slot(name, found[-1], True, True),)
     return plan
 
 
@@ -121,16 +150,20 @@ def _fill(plan: Plan, gaps: list[str], found: list[Atom], names: list[Name]) -> 
                 and index == 0
                 and not gaps[0].strip()
                 and len(found) > 1
-                and gaps[1][:1].isspace()
+                and (gaps[1][:1].isspace() or gaps[1][:2] in {":\t", ": "})
             ):
                 plan.step = atom.first  # `12 train 3.4`: kept only if a metric follows
                 plan.rank = -1
+            continue
+        if atom.kind == "number" and " ".join(words.tokens(name.text)) in {"rank", "local rank", "global rank"}:
+            plan.process = atom.first
             continue
         rest.append((atom, name, index))
     if plan.rank == -1:
         plan.rank = 1
         lone = len(found) == 2 and len(gaps[1].split()) == 1 and not gaps[2].strip()  # `12 name 3.4`
-        if not rest or rest[0][1].strong or not (lone or words.is_metric(rest[0][1].text)):
+        colon = gaps[1][:1] == ":" and bool(rest)  # `12: learn: 0.6  test: 0.7`
+        if not rest or (rest[0][1].strong and not colon) or not (lone or colon or words.is_metric(rest[0][1].text)):
             plan.step = -1
     return rest
 
@@ -161,6 +194,13 @@ def _take_position(plan: Plan, atom: Atom, name: Name, gap: str, after: str, ind
             if head.startswith(("步", "次"))
             else what
         )
+    counted = None if name.text else _COUNTED.match(after)
+    if (
+        counted
+        and gap.strip(" \t-–~") in {"", ":train:", "epoch:train:"}
+        and after[counted.end() : counted.end() + 1] != "s"
+    ):
+        what = ("epoch", 0) if counted["e"] else ("step", 0)
     if what is None and name.strong and index == 0 and name.text in _LETTER:
         what = ("step", 1)
     total = words.planned(name.text) if name.text and atom.kind == "number" else ""
@@ -201,9 +241,14 @@ def _name_slots(plan: Plan, raw: list[tuple[Atom, Name, int]], gaps: list[str], 
     kept = plan.ranges or _KEEP_TAG.search(tag)
     prefix = tag if tag and kept and not (plan.phase and words.phase(tag) == plan.phase) else ""
     slots: list[Slot] = []
-    seen_phase, label = False, ""
-    for atom, name, _ in raw:
+    seen_phase, label, section = False, "", ""
+    for atom, name, index in raw:
         text = name.text
+        if text.lower() in {"total", "cost"} and _SPENT.match(gaps[index + 1].lstrip()):
+            text += " time"
+        inside = _SECTION.search(gaps[index]) if index else None
+        if inside is not None:
+            section = words.phase(inside["t"]) or inside["t"]
         if name.label and (_AVERAGE.search(name.label) or text.lower() in words.GENERIC):
             label = name.label
         plan.labels.add(name.label)
@@ -211,6 +256,7 @@ def _name_slots(plan: Plan, raw: list[tuple[Atom, Name, int]], gaps: list[str], 
         seen_phase = seen_phase or bool(own_phase)
         groups = [g for g in (prefix, label) if g]
         lead = plan.phase if plan.phase and own_phase != plan.phase else ""
+        lead = section or lead
         if trailing and seen_phase and not own_phase and not words.NEUTRAL.search(text.replace("_", " ")):
             lead = trailing
         slot = _slot(atom, name, "/".join([*([lead] if lead else []), *groups, text]), plan)
@@ -223,13 +269,14 @@ def _slot(atom: Atom, name: Name, full: str, plan: Plan) -> Slot | None:
     """The metric that a value and its name make, or None where they make none."""
     text = " ".join(words.tokens(name.text))
     metric = words.is_metric(name.text)
-    if text in words.IGNORED or atom.kind in {"date", "pair", "fraction"}:
+    rate = text in {"lr", "learning rate"}
+    if text in words.IGNORED or atom.kind in {"date", "fraction"} or (atom.kind == "pair" and not rate):
         return None
     if "\\" in name.text or ".py" in name.text:
         return None
     if len(name.text.split()) > (6 if name.strong else 3):
         return None
-    if atom.kind == "list" and text not in {"lr", "learning rate"}:
+    if (atom.kind == "list" and not rate) or (atom.kind == "clock" and metric and not rate):
         return None
     if not name.strong and not (metric or plan.placed):
         return None

@@ -124,6 +124,9 @@ class TextLog:
         early = not (session.tracker.seen or plan.placed)
         metrics = len(plan.slots) > 1 or (plan.placed and bool(plan.slots))
         item = None if metrics or "warning" in plan.events else self._echo.take(text)
+        if item is not None and self._echo.varies(*item):
+            session.banner = False
+            return False
         session.banner = item is not None and early
         if item is not None and (self._echo.within or early):
             session.keep([item], line)
@@ -142,7 +145,8 @@ class TextLog:
         side = plan.phase if plan.phase in _SIDES else inherited
         if side and side != plan.phase:
             values = {n if words.phase(n) else f"{side}/{n}": v for n, v in values.items()}
-        row = Row(values, session.tracker.place, prefix.time, line, prefix.rank)
+        process = int(number(nums[plan.process])) if plan.process >= 0 and prefix.rank is None else prefix.rank
+        row = Row(values, session.tracker.place, prefix.time, line, process)
         if not plan.placed:
             if not plan.best:
                 session.unplaced(plan, row)

@@ -41,7 +41,7 @@ _LOGGER = re.compile(r"[\s|\-]{0,6}[A-Za-z_][\w.\-]{0,80}(?:\s(?=(?:INFO|WARN|ER
 _PLACE = re.compile(
     r"\s?(?:[\[(][\w./\\<>-]{1,160}\.(?:py|cc|cpp|cu|h)(?::|, line | line )\d{1,6}(?::[\w<>]{1,60})?[\])]"
     r"|[\w./<>-]{1,160}\.(?:py|cc|cpp|cu|h)(?::| line )\d{1,6}(?: \d{1,8})?\]"
-    r"|[\w.<>]{1,100}:[\w.<>]{1,80}:\d{1,6} -)[\s:\-|]{0,6}"
+    r"|[\w.<>]{1,100}:[\w.<>]{1,80}:\d{1,6} -|\(\w{1,40}:\d{1,6}\)(?= [A-Z]{4,8}\b))[\s:\-|]{0,6}"
 )
 _LOGGER_END = re.compile(r"(?P<who>[\w.]{1,60}):(?=\S)")
 _DOTTED = re.compile(r"\w{1,60}(?:\.\w{1,60}){1,8}:\s")
@@ -50,6 +50,7 @@ _RANK = re.compile(
     r"|\[(?P<b>\d{1,4}),\s?(?P<c>\d{1,5})\]<std(?:out|err)>|\[default(?P<e>\d{1,5})\]|rank\s?(?P<d>\d{1,5})\s?[:|](?!\s?\d))[\s:|]{0,4}",
     re.I,
 )
+_HOST = re.compile(r"\[[A-Za-z][\w.\-]{0,60}(?::(?P<r>\d{1,4})/\d{1,5})?\]\s(?=\d{4}[-/]\d\d[-/]\d\d[ T])")  # `[node1:0/8] 2020-…`
 _ACTOR = re.compile(r"\([\w.:]{1,60} pid=\d{1,9}(?:, ip=[\d.]{7,15})?\)\s{0,2}")
 _SRUN = re.compile(r"(?P<r>\d{1,4}): (?=\s{0,20}[^\s\d])")
 
@@ -90,6 +91,10 @@ class Prefixes:
                 if rank.re is _RANK:
                     found.rank = int(next(g for g in (rank["a"], rank["c"], rank["d"], rank["e"]) if g is not None))
                 text = text[rank.end() :]
+        host = _HOST.match(text)
+        if host:
+            found.rank = int(host["r"]) if host["r"] else found.rank
+            text = text[host.end() :]
         srun = _SRUN.match(text)
         if srun:
             found.srun, text = int(srun["r"]), text[srun.end() :]

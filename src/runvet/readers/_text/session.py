@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 from runvet.readers._text import config, words
 from runvet.readers._text.atoms import Atom, number, seconds, whole
@@ -32,11 +33,14 @@ class Session:
         self._placed: set[str] = set()  # names of metrics on lines that say where they stand
         self._within: set[str] = set()  # names of metrics on lines that count batches
         self._said: dict[str, float] = {}
+        self._held: dict[str, tuple[float | None, float]] = {}  # evaluations that lines of training repeat
         self._settings = 0
         self._length: tuple[float, int] | None = None
 
     def placed(self, plan: Plan, row: Row) -> None:
         """Take the values of a line that says where it stands."""
+        if plan.phase not in {"val", "test"}:
+            self.fresh(row)
         if plan.within:
             self._within.update(row.values if len(self._within) < _NAMES else ())
         elif not self._within.isdisjoint(row.values):  # the summary of an epoch, not one more point of the same curve
@@ -45,8 +49,19 @@ class Session:
         if row.values and not (plan.best and not any("best" in n.lower() for n in row.values)):
             self.points.add(row)
 
+    def fresh(self, row: Row) -> None:
+        """Take out evaluations that every step of an epoch repeats (`val_loss=2.31` in a progress bar)."""
+        for name in [n for n in row.values if is_evaluation(n)]:
+            held = (row.place.epoch, row.values[name])
+            if self._held.get(name) == held and held[0] is not None:
+                del row.values[name]
+            elif name in self._held or len(self._held) < _NAMES:
+                self._held[name] = held
+
     def renamed(self, plan_within: bool, names: tuple[str, ...]) -> dict[str, str] | None:
         """The names that metrics of lines with a position get now; None where such lines would change what is known."""
+        if self._held and any(n in self._held for n in names):
+            return None
         if plan_within:
             return dict(zip(names, names, strict=True)) if self._within.issuperset(names) else None
         new = {n: f"epoch/{n}" if n in self._within else n for n in names}
@@ -172,6 +187,12 @@ class Session:
             if self._settings < config.SETTINGS:
                 self._settings += 1
                 self.sink.setting(key, value, line=line)
+
+
+@lru_cache(maxsize=_NAMES)
+def is_evaluation(name: str) -> bool:
+    """Whether a name says that its value was measured on held-out data."""
+    return words.phase(name) in {"val", "test"}
 
 
 def values_of(plan: Plan, nums: list[str]) -> dict[str, float]:

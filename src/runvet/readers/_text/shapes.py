@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from runvet.readers._text import events
 from runvet.readers._text.atoms import MARK, NUMBER
 from runvet.readers._text.grammar import Plan, compile_plan
 
 _KEPT = 24 << 20  # characters of all shapes kept; beyond, the memory starts anew
 _MODEL = ("in_features=", "kernel_size=", "num_embeddings=", "normalized_shape", "(norm", "ModuleList(", "Sequential(")
+
+# Lines of one layer of a detector, many of them a step and NaN where it has no object.
+_LAYER = re.compile(r"^\s?(?:v\d \(\w{1,9} loss, Normalizer|Region (?:\d+ )?Avg \(?IOU)")
 
 
 class Shapes:
@@ -35,8 +40,10 @@ class Shapes:
     @staticmethod
     def _compile(text: str, texts: list[str], level: str) -> Plan:
         stripped = text.lstrip()
-        if any(word in text for word in _MODEL) or (
-            stripped[:1] == "(" and "): " in stripped[:60] and stripped[1:2] != "'"
+        if (
+            any(word in text for word in _MODEL)
+            or _LAYER.match(text)
+            or (stripped[:1] == "(" and "): " in stripped[:60] and stripped[1:2] != "'")
         ):
             return Plan()
         plan = compile_plan(MARK.join(texts))

@@ -136,7 +136,7 @@ def compile_template(raw: bytes, shape: bytes, encoding: str, prefixes: Prefixes
     if not prefix.text or prefix.text.isspace() or not text.endswith(prefix.text):
         return None
     plan, _, _ = shapes.plan(prefix.text, prefix.level)
-    if not plan.slots or plan.epoch < 0 > plan.step or plan.events or plan.best or plan.indented:
+    if not plan.slots or plan.epoch < 0 > plan.step or plan.events or plan.best or plan.indented or plan.process >= 0:
         return None
     return _Compiler(text, prefix, plan).template()
 

@@ -177,7 +177,7 @@ STOP = frozenset(
 )
 
 _PHASES = (
-    ("val", re.compile(r"(?i)(?<![a-z])(?:val|valid|validation|validate|validating|dev|eval|evaluate|evaluating|evaluation|evaluations)(?![a-z])|验证|驗證|評価|검증")),
+    ("val", re.compile(r"(?i)(?<![a-z])(?:val|valid|validation|validate|validating|dev|eval|evaluate|evaluating|evaluation|evaluations|cv|saving dict|cur metric)(?![a-z0-9])|验证|驗證|評価|검증")),
     ("test", re.compile(r"(?i)(?<![a-z])(?:test|tests|testing|inference)(?![a-z])|测试|テスト")),
     ("train", re.compile(r"(?i)(?<![a-z])(?:train|training|trn)(?![a-z])|训练|訓練|학습")),
 )  # fmt: skip
@@ -205,6 +205,14 @@ def phase(text: str) -> str:
     for name, pattern in _PHASES:
         if pattern.search(text):
             return name
+    return ""
+
+
+def phase_word(text: str) -> str:
+    """The log's own word for its phase: `Training` in `Training epoch 3`; '' where there is none."""
+    for _, pattern in _PHASES:
+        if found := pattern.search(text.replace("_", " ")):
+            return found[0]
     return ""
 
 

@@ -39,8 +39,8 @@ def keep(checkpoints: Checkpoints, bad: Sequence[Checkpoint], what: str) -> tupl
         return ()
     if not left:
         return (Action(f"Stop the run: {what}, and no other checkpoint is usable", "now, free", "stop"),)
-    others = f" (and {listed(left[:-1])})" if left[:-1] else ""
-    return (Action(f"Stop the run and keep the checkpoint of {told(left[-1])}{others}: {what}", "now, free", "stop"),)
+    others = f" (and {listed(left[:-1], checkpoints.saves)})" if left[:-1] else ""
+    return (Action(f"Stop the run and keep the checkpoint of {listed(left[-1:], checkpoints.saves)}{others}: {what}", "now, free", "stop"),)
 
 
 def milder(checkpoints: Checkpoints, bad: Sequence[Checkpoint]) -> bool:

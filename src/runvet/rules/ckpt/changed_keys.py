@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from runvet import examples
@@ -37,7 +38,7 @@ def changed_keys(checkpoints: Checkpoints) -> Sick | None:
     """
     for family in checkpoints.families:
         whole = [s for s in family.saves if not broken(s)]
-        for a, b in zip(whole, whole[1:], strict=False):
+        for a, b in itertools.pairwise(whole):
             if a.tensors is b.tensors:
                 continue  # siblings share one list of names and shapes
             first, second = _weights(a), _weights(b)

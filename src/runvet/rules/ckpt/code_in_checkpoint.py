@@ -35,7 +35,7 @@ def code_in_checkpoint(checkpoints: Checkpoints) -> Sick | None:
         return None
     names = sorted({n for c in bad for n in c.dangerous})
     return Sick(
-        f"loading {listed(bad)} with pickle would run {', '.join(names[:4])}" + (f" and {len(names) - 4} more" if len(names) > 4 else ""),
+        f"loading {listed(bad, checkpoints.saves)} with pickle would run {', '.join(names[:4])}" + (f" and {len(names) - 4} more" if len(names) > 4 else ""),
         evidence=(
             Measure("checkpoints that can run code", len(bad), f"of {len(checkpoints.saves)}"),
             *table(bad, "calls", lambda c: ", ".join(c.dangerous[:6])),

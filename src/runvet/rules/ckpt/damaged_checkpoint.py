@@ -39,7 +39,7 @@ def damaged_checkpoint(checkpoints: Checkpoints) -> Sick | Unsure | None:
     total = len(checkpoints.saves)
     reasons = {c.path: next(p.message for p in c.problems if p.name == "damaged-checkpoint") for c in bad}
     return Sick(
-        f"{len(bad)} of {total} checkpoints {'are' if len(bad) > 1 else 'is'} damaged: {listed(bad)}; {reasons[bad[-1].path]}",
+        f"{len(bad)} of {total} checkpoints {'are' if len(bad) > 1 else 'is'} damaged: {listed(bad, checkpoints.saves)}; {reasons[bad[-1].path]}",
         evidence=(
             Measure("damaged checkpoints", len(bad), f"of {total}"),
             *table(bad, "damage", lambda c: reasons[c.path]),

@@ -14,7 +14,6 @@ from runvet.checkpoints.model import Checkpoint
 from runvet.evidence.checkpoints import Checkpoints
 from runvet.evidence.weights import bare, listed, trained
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules._phrases import percent
 from runvet.rules.ckpt._saves import told, unread
 from runvet.run import Run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from runvet import examples
@@ -38,12 +39,12 @@ def empty_checkpoint(checkpoints: Checkpoints) -> Sick | None:
     full = [s for s in checkpoints.saves if s.tensors and s.path not in paths]
     newest = checkpoints.saves[-1]
     total = len(checkpoints.saves)
-    about = f", {told(newest)} (newest) among them" if newest.path in paths and total > 1 else f": {listed(empty)}" if len(empty) < 5 else ""
+    about = f", {told(newest)} (newest) among them" if newest.path in paths and total > 1 else f": {listed(empty, checkpoints.saves)}" if len(empty) < 5 else ""
     nothing = all(not e.tensors for e in empty)
     hold = "hold" if len(empty) > 1 else "holds"
     message = f"{len(empty)} of {total} checkpoints {hold} {'no tensors' if nothing else 'no weights'}{about}"
     if full:
-        message += f"; full: {listed(full)}"
+        message += f"; full: {listed(full, checkpoints.saves)}"
     if mixed := _by_chance(checkpoints, paths, full):
         message += f"; {mixed}"
     return Sick(
@@ -51,7 +52,8 @@ def empty_checkpoint(checkpoints: Checkpoints) -> Sick | None:
         evidence=(
             Measure("checkpoints without weights", len(empty), f"of {total}"),
             Measure("what the first of them holds", empty[0].problems[0].message, None, empty[0].path),
-            *table(checkpoints.saves if len(full) < len(empty) else empty, "tensors", lambda c: len(c.tensors), "tensors"),
+            *table(full[-3:], "tensors", lambda c: len(c.tensors), "tensors"),
+            *table(empty, "tensors", lambda c: len(c.tensors), "tensors"),
         ),
         since_step=steps_of(empty),
         innocent="files that are placeholders on purpose, such as marks that a step was reached",
@@ -71,7 +73,7 @@ def _by_chance(checkpoints: Checkpoints, empty: set[str], full: list[Checkpoint]
     """The trace of ranks that overwrite each other: full and empty ones of one name in no order."""
     for family in checkpoints.families:
         states = [s.path in empty for s in family.saves if s.path in empty or s.tensors]
-        changes = sum(a != b for a, b in zip(states, states[1:], strict=False))
+        changes = sum(a != b for a, b in itertools.pairwise(states))
         if any(states) and not all(states) and changes > 1:
             return "pattern: every rank writes the same path and the last one wins"
     return "" if full else "as when ranks other than 0 write a state that was gathered for rank 0 alone"

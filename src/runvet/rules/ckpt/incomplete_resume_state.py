@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from runvet import examples
 from runvet.checkpoints.model import Checkpoint
 from runvet.checkpoints.names import words
+from runvet.checkpoints.resume import PARTS, has
 from runvet.evidence.checkpoints import Checkpoints, alias, broken
 from runvet.evidence.events import Events
 from runvet.rules import Action, Measure, Sick, rule
@@ -15,7 +16,6 @@ from runvet.run import Run
 
 # Names of what is kept to be used, not to be trained on.
 EXPORTS = frozenset("final export exported inference deploy best ema merged release pruned quantized averaged swa stripped weights".split())
-PARTS = {"scheduler": ("scheduler", "lr_schedulers", "lr_scheduler", "param_schedulers"), "random state": ("rng", "random", "loops")}
 
 
 @rule("CKPT109", "incomplete-resume-state", level="warning", since="0.1")
@@ -42,8 +42,8 @@ def incomplete_resume_state(checkpoints: Checkpoints, events: Events) -> Sick | 
     lost: dict[str, list[Checkpoint]] = {}
     for family in checkpoints.families:
         members = [s for s in family.saves if s.path in paths]
-        for part in ("optimizer", *PARTS):
-            having = [_has(s, part) for s in members]
+        for part in PARTS:
+            having = [has(s, part) for s in members]
             if True in having:
                 start = having.index(True)
                 without = [s for s, has in zip(members[start:], having[start:], strict=True) if not has]
@@ -52,7 +52,7 @@ def incomplete_resume_state(checkpoints: Checkpoints, events: Events) -> Sick | 
     if lost:
         return _missing(checkpoints, lost)
     resumed = events.of("resume")
-    if len(saves) > 1 and resumed and not any(_has(s, "optimizer") for s in saves):
+    if len(saves) > 1 and resumed and not any(has(s, "optimizer") for s in saves):
         return _none(saves, str(resumed[0].where))
     return None
 
@@ -90,15 +90,6 @@ def _export(save: Checkpoint) -> bool:
 
 def _weights(save: Checkpoint) -> bool:
     return any(t.role == "model" for t in save.tensors)
-
-
-def _has(save: Checkpoint, part: str) -> bool:
-    if part == "optimizer":
-        return any(t.role == "optimizer" for t in save.tensors) or any("optim" in n for n in (*save.empty_states, *(k.partition(".")[0] for k in save.plain)))
-    said = PARTS[part]
-    places = (*(k.partition(".")[0] for k in save.plain), *(t.name.partition(".")[0] for t in save.tensors), *save.empty_states,
-              *(p.path.rpartition("/")[2] for p in save.parts))  # fmt: skip
-    return any(word in words(place) or word == place for place in places for word in said)
 
 
 def sick() -> Iterator[Run]:

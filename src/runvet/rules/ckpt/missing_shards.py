@@ -41,7 +41,7 @@ def missing_shards(checkpoints: Checkpoints) -> Sick | Unsure | None:
     total = len(checkpoints.saves)
     reasons = {c.path: next(p.message for p in c.problems if p.name == "missing-shards") for c in bad}
     return Sick(
-        f"{len(bad)} of {total} checkpoints {'lack' if len(bad) > 1 else 'lacks'} files ({listed(bad)}): {reasons[bad[-1].path]}",
+        f"{len(bad)} of {total} checkpoints {'lack' if len(bad) > 1 else 'lacks'} files ({listed(bad, checkpoints.saves)}): {reasons[bad[-1].path]}",
         evidence=(
             Measure("incomplete checkpoints", len(bad), f"of {total}"),
             *table(bad, "missing", lambda c: reasons[c.path]),

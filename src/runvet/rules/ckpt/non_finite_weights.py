@@ -42,7 +42,7 @@ def non_finite_weights(checkpoints: Checkpoints) -> Sick | Unsure | None:
     last = f"the last finite one before it is {told(before[-1])}" if before else "no finite one lies before it"
     total = len(order)
     return Sick(
-        f"{len(bad)} of {total} checkpoints hold NaN or infinite values ({listed(bad)}): {_count(bad[0]):,} values of {told(bad[0])}; {last}",
+        f"{len(bad)} of {total} checkpoints {'hold' if len(bad) > 1 else 'holds'} NaN or infinite values: {listed(bad, checkpoints.saves)}; {_count(bad[0]):,} in {told(bad[0])}; {last}",
         evidence=(
             Measure("checkpoints that are not finite", len(bad), f"of {total}"),
             Measure("last finite checkpoint before", told(before[-1]) if before else None, None, before[-1].path if before else None),

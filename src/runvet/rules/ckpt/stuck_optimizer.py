@@ -10,7 +10,7 @@ from runvet import examples
 from runvet.checkpoints.model import Checkpoint
 from runvet.evidence.checkpoints import Checkpoints
 from runvet.evidence.weights import optimizer
-from runvet.rules import Action, Measure, Sick, Unsure, rule
+from runvet.rules import Action, Sick, Unsure, rule
 from runvet.rules._phrases import num
 from runvet.rules.ckpt._saves import table, told, unread
 from runvet.run import Run

@@ -13,7 +13,7 @@ from runvet.evidence.epoch_length import EpochLength
 from runvet.evidence.events import Events
 from runvet.rules import Action, Measure, Sick, rule
 from runvet.rules._phrases import num
-from runvet.rules.ckpt._saves import listed, table, told
+from runvet.rules.ckpt._saves import table, told
 from runvet.run import Run
 
 
@@ -93,9 +93,10 @@ def _disagree(odd: Sequence[Checkpoint], family: Family, what: str) -> Sick:
 
 def _silent(checkpoints: Checkpoints, silent: Sequence[Checkpoint], where: str, length: EpochLength | None) -> Sick:
     lengths = " and ".join(num(s.steps) for s in length.spans) if length is not None else ""
+    names = ", ".join(s.path.rpartition("/")[2] for s in silent[-3:])
     epochs = f", only epoch {silent[-1].epoch:g}" if silent[-1].epoch is not None else ""
     return Sick(
-        f"{len(silent)} of {len(checkpoints.saves)} checkpoints do not say their global step{epochs} ({listed(silent)}), and training was restarted from one"
+        f"{len(silent)} of {len(checkpoints.saves)} checkpoints {'do not say their' if len(silent) > 1 else 'does not say its'} global step{epochs} ({names}), and training was restarted from one"
         + (f" while an epoch has {lengths} steps" if lengths else ""),
         evidence=(
             Measure("checkpoints without a global step", len(silent), f"of {len(checkpoints.saves)}"),

@@ -58,21 +58,21 @@ def blank_samples(samples: PictureSamples, *, share: float = 0.75) -> Sick | Uns
 
 
 def _report(series: PictureSeries, plain: Sequence[Picture]) -> Sick:
-    first = plain[-1].panels
-    assert first is not None
+    shown = [p.panels for p in plain if p.panels is not None]
+    first = shown[-1]
+    tiles, single = sum(p.tiles for p in shown), sum(p.single for p in shown)
     all_plain = [p for p in series.pictures if p.panels is not None]
     since = _since(series)
     steps = sorted({p.step for p in all_plain if p.step is not None})
     place = f"{series.axis} {steps[-1]:,.0f}" if steps else "the last pictures"
     rich = first.entropy[1]
     beside = f" against {rich:.1f} in the other panels of the same pictures" if np.isfinite(rich) else ""
-    striped = first.tiles - first.single
     return Sick(
-        f"{'the model’s panels' if first.strips > 1 else 'pictures'} of {series.name.rpartition('/')[2] or series.name} at {place} hold no information: {first.tiles} of {first.tiles} tiles"
-        f" are of a single colour ({first.single}) or striped ({striped}), {first.entropy[0]:.1f} bits a pixel{beside}; so in {len(all_plain)} of {len(series.pictures)} pictures looked at",
+        f"{'the model’s panels' if first.strips > 1 else 'pictures'} of {series.name.rpartition('/')[2] or series.name} at {place} hold no information: {tiles} of {tiles} tiles"
+        f" are of a single colour ({single}) or striped ({tiles - single}), {first.entropy[0]:.1f} bits a pixel{beside}; so in {len(all_plain)} of {len(series.pictures)} pictures looked at",
         evidence=(
-            Measure("tiles of one colour", first.single, f"of {first.tiles}", plain[-1].name),
-            Measure("striped tiles", striped, f"of {first.tiles}", plain[-1].name),
+            Measure("tiles of one colour", single, f"of {tiles}", plain[-1].name),
+            Measure("striped tiles", tiles - single, f"of {tiles}", plain[-1].name),
             Measure("entropy of the plain panels", round(first.entropy[0], 3), "bits a pixel"),
             *((Measure("entropy of the other panels", round(rich, 3), "bits a pixel", plain[-1].name),) if np.isfinite(rich) else ()),
             Measure("pictures with plain panels", len(all_plain), f"of {len(series.pictures)}", all_plain[0].name),

@@ -11,6 +11,7 @@ import numpy as np
 from runvet import examples
 from runvet.evidence.curves import LearningRate, TrainLoss
 from runvet.evidence.events import Plan
+from runvet.evidence.nature import Nature
 from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import percent, place, since, span
 from runvet.run import FloatArray, Series, Stage
@@ -33,7 +34,7 @@ class Zeros:
 
 @rule("LR101", "zero-learning-rate", level="critical", since="0.1", explains=("LOSS104", "LOSS105", "LOSS131"))
 def zero_learning_rate(
-    rates: LearningRate, loss: TrainLoss | None, plan: Plan | None, *, share: float = 0.05, tail: float = 0.2
+    rates: LearningRate, nature: Nature, loss: TrainLoss | None, plan: Plan | None, *, share: float = 0.05, tail: float = 0.2
 ) -> Sick | Unsure | None:
     """The learning rate was zero for a good part of the run.
 
@@ -68,7 +69,8 @@ def zero_learning_rate(
     if longest.tail and low > 0 and not _early(part, low, n, plan, tail):
         return None
     still = None if loss is None else _fall(loss.lead, part, low, high, 12 if low else 40)
-    if _rounding(part, low) and (low > 0 or still is None or abs(still) > 3):
+    unknown = low > 0 or still is None or abs(still) > 3 or nature.reinforcement  # a policy's loss tells nothing
+    if _rounding(part, low) and unknown:
         return Unsure(
             f"{part.name} prints too few digits to tell zero from small", "print the learning rate as 1.2e-05"
         )

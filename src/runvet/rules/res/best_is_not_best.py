@@ -45,7 +45,7 @@ def best_is_not_best(
     if not held:
         return Unsure("too few evaluations to find the best of", "log the metric that decides at every evaluation")
     found = [(s, at) for s in held if (at := _points(s, value)).size]
-    if len(found) > 1:
+    if len(found) > 1 or value == round(value):  # a whole number stands in many curves
         words = last.text.lower()
         found = [(s, at) for s, at in found if re.split(r"[/_. ]", s.name.lower())[-1] in words]
     if len(found) != 1:
