@@ -157,7 +157,7 @@ def words(name: str) -> tuple[str, ...]:
     """The lower-case words of a metric's name: `metrics/mAP50-95(B)` -> metrics, map50, 95, b."""
     name = _WHOLE.sub(lambda m: ("_" if m.string[m.start() - 1 : m.start()].isalpha() else "") + m[0].lower(), name[:300])
     name = _FOREIGN.sub(lambda m: TRANSLATED[(m.lastindex or 1) - 1][1], name)
-    return tuple(w.lower() for w in _WORDS.findall(_VALUE_OF.sub("", name)))
+    return tuple(w.lower() for w in _WORDS.findall(_VALUE_OF.sub("", name).replace("'s ", " ")))
 
 
 @lru_cache(maxsize=65_536)
@@ -197,9 +197,9 @@ def _main_terms(series: Sequence[Series]) -> frozenset[str]:
         if any((meaning(n)[0] or "").endswith(("train_loss", "val_loss", "test_loss")) for n in mine):
             continue
         whole = [n for n in terms if not _PART.search("_".join(words(n)))]
-        named = [n for n in whole if _OF_MODEL & set(words(n))] or whole
-        if len(named) == 1 and (len(terms) == 1 or named != whole):
-            out.add(named[0])
+        named = [n for n in whole if _OF_MODEL & set(words(n))]
+        if len(named) == 1 or (len(terms) == 1 and whole):
+            out.add((named or whole)[0])
     return frozenset(out)
 
 

@@ -91,6 +91,7 @@ class _Column:
             setattr(self, name, getattr(self, name)[::2])
 
     def series(self, source: str) -> Series:
+        """The points so far. They are not copied, so that none can be added any more (BufferError)."""
         if self.tail is not None:
             value, step, epoch, time, line = self.tail
             self.value.append(value)
@@ -103,11 +104,11 @@ class _Column:
         empty = not math.isfinite(self.minimum)
         return Series(
             name=self.name,
-            value=np.frombuffer(self.value, dtype=np.float64).copy() if n else np.empty(0),
-            step=np.frombuffer(self.step, dtype=np.float64).copy() if n else np.empty(0),
-            epoch=np.frombuffer(self.epoch, dtype=np.float64).copy() if n else np.empty(0),
-            time=np.frombuffer(self.time, dtype=np.float64).copy() if n else np.empty(0),
-            line=np.frombuffer(self.line, dtype=np.int64).copy() if n else np.empty(0, np.int64),
+            value=np.frombuffer(self.value, dtype=np.float64) if n else np.empty(0),
+            step=np.frombuffer(self.step, dtype=np.float64) if n else np.empty(0),
+            epoch=np.frombuffer(self.epoch, dtype=np.float64) if n else np.empty(0),
+            time=np.frombuffer(self.time, dtype=np.float64) if n else np.empty(0),
+            line=np.frombuffer(self.line, dtype=np.int64) if n else np.empty(0, np.int64),
             file=np.zeros(n, np.int64),
             segment=np.zeros(n, np.int64),
             files=(source,),

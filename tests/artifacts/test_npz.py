@@ -51,6 +51,15 @@ def test_a_pickle_in_an_npy_is_never_loaded(tmp_path: Path) -> None:
     assert not (tmp_path / "touched").exists()
 
 
+def refused_or_read(read, source) -> str:
+    """The reason of a refusal, or "read"; any other exception is a failure of the test."""
+    try:
+        read(source)
+    except UnreadableError as error:
+        return str(error)
+    return "read"
+
+
 def header(shape: str, descr: str = "'<f8'") -> bytes:
     text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".encode()
     text += b" " * (-(len(text) + 11) % 64) + b"\n"
@@ -91,17 +100,11 @@ def test_damaged_files_are_refused_with_a_reason(tmp_path: Path, data: st.DataOb
     for _ in range(data.draw(st.integers(1, 6))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
-    for read in (npz.read_npz, npz.peek_npz):
-        try:
-            read(path)
-        except UnreadableError as error:
-            assert str(error)
+    assert refused_or_read(npz.read_npz, path)
+    assert refused_or_read(npz.peek_npz, path)
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_an_array_or_refused(data: bytes) -> None:
     for prefix in (b"", b"\x93NUMPY\x01\x00", b"\x93NUMPY\x03\x00"):
-        try:
-            npz.from_bytes(prefix + data)
-        except UnreadableError as error:
-            assert str(error)
+        assert refused_or_read(npz.from_bytes, prefix + data)

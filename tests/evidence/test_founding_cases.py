@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from shared import shared
 
 import runvet
 from runvet.report import Report
+from shared import shared
 
 
 def report(case: str) -> Report:

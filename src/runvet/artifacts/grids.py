@@ -111,7 +111,7 @@ def grids_of(arrays: Mapping[str, Array]) -> list[Grid]:
     if array.ndim == 4 and array.shape[-1] <= 4 < min(array.shape[:3]):
         array = array[..., 0]
     if array.ndim == 4 and min(array.shape[1:]) >= 3:
-        return [np.asarray(one, np.int64) for one in evenly(array, MOST) if one.size <= CELLS]
+        return [np.asarray(array[i], np.int64) for i in evenly(range(len(array)), MOST) if array[0].size <= CELLS]
     if array.ndim == 3 and min(array.shape) >= 5 and array.size <= CELLS:
         return [np.asarray(array, np.int64)]
     return []

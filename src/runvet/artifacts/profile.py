@@ -17,6 +17,7 @@ from runvet.artifacts.model import Array, Artifacts, UnreadableError, evenly
 
 Kind: TypeAlias = Literal["grids", "pictures", "arrays", "records"]
 FILES = 2_000  # files of one data set that are read, evenly over all
+BYTES = 128 << 20  # bytes of files that are read
 ITEMS = 20_000  # items (files, or entries of files that stack many)
 LABELS = ("label", "labels", "class", "classes", "y", "target", "targets", "category")
 CLASSES = 1_000
@@ -117,9 +118,10 @@ class Profile:
 def profile(artifacts: Artifacts, name: str, entries: Sequence[Entry]) -> Profile | None:
     """The profile of files that belong together; None where no file holds anything to profile.
 
-    At most 2,000 files are read, evenly over all of them, always the same ones.
+    At most 2,000 files and about 128 MiB are read, evenly over all of them, always the same ones.
     """
-    chosen = labelled(artifacts, evenly(entries, FILES))
+    typical = float(np.mean([e.item.size for e in evenly(entries, 50)])) if entries else 0.0
+    chosen = labelled(artifacts, evenly(entries, max(20, min(FILES, int(BYTES / max(1.0, typical))))))
     items: list[One] = []
     unreadable: dict[str, str] = {}
     kinds: Counter[Kind] = Counter()

@@ -125,18 +125,21 @@ def strength(relative: str) -> Strength | None:
     lower = name.lower()
     if name.startswith(".") or lower.endswith((".json", ".txt", ".yaml", ".lock")):
         return None
+    sure = named_sure(name)
+    if not sure and not lower.endswith(_MAYBE):
+        return None  # most files of a run: nothing more is asked of their names
     among_data = any(f.lower() in _DATA_FOLDERS for f in folders)
+    if among_data and not sure:
+        return None
     said = words(stem(name))
-    if named_sure(name):
+    if sure:
         return "maybe" if among_data and not _suggests(said, folders) else "sure"
-    if lower.endswith(_MAYBE) and not among_data:
-        if lower.endswith((".pkl", ".pickle", ".bin", ".zip")):
-            return "maybe"
-        numbered = any(words(f) & _CHECKPOINT_FOLDERS for f in folders[-2:]) and (
-            step_of(name) is not None or epoch_of(name) is not None
-        )
-        return "maybe" if (_suggests(said, folders) or numbered) and not said & _OTHERWISE else None
-    return None
+    if lower.endswith((".pkl", ".pickle", ".bin", ".zip")):
+        return "maybe"
+    numbered = any(words(f) & _CHECKPOINT_FOLDERS for f in folders[-2:]) and (
+        step_of(name) is not None or epoch_of(name) is not None
+    )
+    return "maybe" if (_suggests(said, folders) or numbered) and not said & _OTHERWISE else None
 
 
 def named_sure(name: str) -> bool:
@@ -153,7 +156,7 @@ def suggested(relative: str) -> bool:
     )
 
 
-def _suggests(said: set[str], folders: list[str]) -> bool:
+def _suggests(said: frozenset[str], folders: list[str]) -> bool:
     return bool(said & _SAYS) or any(
         words(f) & {"checkpoint", "checkpoints", "ckpt", "ckpts", "weights", "snapshots"} for f in folders[-2:]
     )

@@ -126,9 +126,10 @@ def _count(plain: Mapping[str, Scalar], keys: tuple[str, ...], *, whole: bool) -
     return None
 
 
-def words(name: str) -> set[str]:
+@lru_cache(65_536)
+def words(name: str) -> frozenset[str]:
     """The lower-case words of a name in any writing: {'optim', 'state', 'dict'} for `optim_state_dict`."""
-    return set(_WORDS.findall(re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower()))
+    return frozenset(_WORDS.findall(re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower()))
 
 
 @lru_cache(4096)

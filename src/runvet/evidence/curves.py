@@ -21,6 +21,9 @@ class Curves:
         return self.series[0]
 
 
+SUMMARY = 3  # a curve with fewer points than one in so many is a summary of another
+
+
 C = TypeVar("C", bound=Curves)
 
 
@@ -31,6 +34,18 @@ class TrainLoss(Curves):
     def is_total(self) -> bool:
         """Whether `lead` is a total, not one term of it."""
         return self.lead.role == "train_loss"
+
+    @property
+    def totals(self) -> tuple[Series, ...]:
+        """The totals that are surely of training: beside those that say so, a bare `loss` may be of an evaluation.
+
+        Not beside a mere summary (`train_loss` at the end of a run or of an epoch): that is no reason to pass over the
+        loss of every step.
+        """
+        totals = tuple(s for s in self.series if s.role == "train_loss")
+        told = tuple(s for s in totals if s.split == "train")
+        longest = max((s.total for s in totals), default=0)
+        return told if max((s.total for s in told), default=0) * SUMMARY >= longest else totals
 
 
 class LossTerms(Curves):

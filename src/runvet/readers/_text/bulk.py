@@ -25,6 +25,7 @@ from runvet.sink import Sink
 _RUN = 16  # shorter runs are not worth it
 _SHAPES = 4_096  # shapes remembered
 _FIRST = 64  # lines of a run that are tried first; four times as many after each success
+_MOST = 1 << 20
 _POOR = 8  # tries that take fewer lines cost more than they save …
 _PATIENCE = 4  # … so that a run with so many of them is left to the caller
 
@@ -40,6 +41,7 @@ class Bulk:
         self._templates: list[Template] = []
         self._kinds: dict[Kind, int] = {}
         self._of: list[int] = []  # for every template the number of its kind
+        self._window = _FIRST  # lines that are tried together
 
     def spans(self, block: bytes, line: int) -> Iterator[Span]:
         """Spans (begin, end, number of the first line) that the caller must read before it asks for the next one.
@@ -82,12 +84,12 @@ class Bulk:
 
     def _run(self, columns: Columns, at: int, end: int, line: int) -> Iterator[tuple[int, int]]:
         """Take lines `at` to `end`; gives (begin, end) of those between that must be read by themselves."""
-        window, poor = _FIRST, 0
+        poor = 0
         while at < end:
-            stop = min(end, at + window)
+            stop = min(end, at + self._window)
             taken = self._take(columns, slice(at - columns.begin, stop - columns.begin), line)
             at += taken
-            window = window * 4 if at == stop else _FIRST
+            self._window = min(self._window * 4, _MOST) if at == stop else _FIRST
             poor += taken < _POOR
             if at < stop:
                 last = end if poor >= _PATIENCE else at + 1

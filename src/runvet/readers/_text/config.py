@@ -96,7 +96,7 @@ class Echo:
 
     def varies(self, key: str, value: Plain) -> bool:
         """Whether a key that came before keeps changing its number: a report that is printed again and again."""
-        if isinstance(value, (bool, str, list)) or value is None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
             return False
         last, changes = self._numbers.get(key, (value, 0))
         changes += last != value

@@ -48,8 +48,7 @@ def lost_progress(
     if not loss.is_total:
         return Unsure("only terms of the loss are logged; they trade with each other", "log the total loss")
     worst: tuple[StepUp, Series] | None = None
-    told = [s for s in loss.series if s.split == "train" and s.role == "train_loss"]
-    for series in told or [s for s in loss.series if s.role == "train_loss"]:
+    for series in loss.totals:
         for part in parts(series, 40):
             found = never_regained(part.x(), part.value)
             if found is not None and not found.abrupt and rising(part.x(), part.value) is not None:

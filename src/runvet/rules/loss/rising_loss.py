@@ -90,9 +90,7 @@ def rising_loss(
 def _judged(loss: TrainLoss, nature: Nature) -> list[Series]:
     """Totals; where only terms are logged, their sum (or the terms that share no axis are left alone)."""
     if loss.is_total:
-        totals = [s for s in loss.series if s.role == "train_loss"]
-        told = [s for s in totals if s.split == "train"]  # beside them a bare `loss` is that of an evaluation
-        return told or totals
+        return list(loss.totals)
     terms = [
         s
         for s in loss.series

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from runvet import examples
+from runvet.evidence.curves import TrainLoss, ValLoss
 from runvet.evidence.splits import COUNTS, SplitFacts
 from runvet.rules import Action, Measure, Sick, rule
+from runvet.rules._phrases import num
 from runvet.run import Stage
 
 
 @rule("PAR103", "splits-differ", level="warning", since="0.1", explains=("LOSS109",))
-def splits_differ(splits: SplitFacts) -> Iterator[Sick]:
-    """Validation or test give the model another number of views, classes or channels than training.
+def splits_differ(splits: SplitFacts, loss: TrainLoss, held_out: ValLoss, *, gap: float = 2.0) -> Iterator[Sick]:
+    """Held-out losses are far above training's, and their splits have another number of views, classes or channels.
 
     ## What it checks
     Lines that print facts of each split (`split=train views=2`): numbers of views, cameras, classes, channels and
-    sensors that differ between training and held-out data.
+    sensors that differ between training and held-out data. Told only where the held-out loss is at least twice the
+    training loss at the end, so that the difference may be the reason.
     ## Why it matters
     The held-out number is then that of another task, and the gap to training is no over-fitting.
     ## What to do
@@ -28,6 +33,15 @@ def splits_differ(splits: SplitFacts) -> Iterator[Sick]:
     ## References
     - Models of a varying number of views: Keetha et al. 2025, arXiv 2509.13414.
     """
+    own, other = (
+        float(np.median(part.lead.finite().value[-5:])) if len(part.lead.finite()) else 0.0 for part in (loss, held_out)
+    )
+    if own <= 0 or other < gap * own:
+        return
+    yield from _told(splits, f"{held_out.lead.name} {num(other)} against {loss.lead.name} {num(own)}")
+
+
+def _told(splits: SplitFacts, gap: str) -> Iterator[Sick]:
     train = splits.facts.get("train", {})
     for held in ("val", "test"):
         known = splits.facts.get(held, {})
@@ -35,7 +49,7 @@ def splits_differ(splits: SplitFacts) -> Iterator[Sick]:
             (own, line), (other, place) = train[name], known[name]
             if own != other:
                 yield Sick(
-                    f"{held} has {name} {other}, training {own}",
+                    f"{held} has {name} {other}, training {own}, beside {gap}",
                     evidence=(
                         Measure(f"{name} in training", own, None, line.where),
                         Measure(f"{name} in {held}", other, None, place.where),
@@ -51,10 +65,12 @@ def splits_differ(splits: SplitFacts) -> Iterator[Sick]:
                 )
 
 
-def _stage(train: int, val: int) -> Stage:
+def _stage(train: int, val: int, high: float = 5.0) -> Stage:
     texts = (f"split=train views={train} size=64", f"split=val views={val} size=64")
     events = [examples.event("range", text, line=i + 1) for i, text in enumerate(texts)]
-    return examples.stage(loss=examples.decay(200), events=events, console=True)
+    return examples.stage(
+        loss=examples.decay(200), val_loss=examples.decay(20, start=9.0, end=high), events=events, console=True
+    )
 
 
 def sick() -> Iterator[Stage]:
@@ -63,5 +79,6 @@ def sick() -> Iterator[Stage]:
 
 
 def healthy() -> Iterator[Stage]:
-    """Two views in both."""
-    yield _stage(2, 2)
+    """Two views in both; two against four without a gap."""
+    yield _stage(2, 2, 1.2)
+    yield _stage(2, 4, 1.2)
