@@ -51,7 +51,11 @@ def write(
     ]
     for row in rows:
         lines += _reading(row)
-    lines += ["", "Whole checks from the command line, start and imports included.", ""]
+    lines += [
+        "",
+        "Whole checks from the command line, start and imports included. Memory below that of the measuring process can't be told apart.",
+        "",
+    ]
     lines += ["| log | program | seconds | peak MiB | it said |", "| --- | --- | --: | --: | --- |"]
     for log, name, seconds, peak, remark in programs:
         cells = ("–", "–") if seconds != seconds else (f"{seconds:.2f}", f"{peak:.0f}")

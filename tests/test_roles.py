@@ -87,3 +87,10 @@ def test_cost_beside_a_loss_is_a_time() -> None:
 def test_a_bare_rate_below_one_is_the_learning_rate() -> None:
     assert roles(rate=examples.decay(20, start=1e-2, end=1e-3))["rate"] == "lr"
     assert roles(rate=examples.decay(20, start=500.0, end=400.0))["rate"] is None
+
+
+def test_bare_names_of_splits_are_losses_unless_they_rise() -> None:
+    curve = examples.decay(40)
+    assert roles(learn=curve, test=curve) == {"learn": "train_loss", "test": "test_loss"}
+    assert roles(learn=1 - curve / 10, test=curve) == {"learn": None, "test": None}
+    assert roles(loss=curve, train=curve)["train"] is None

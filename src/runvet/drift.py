@@ -53,27 +53,37 @@ def difference(root: Path, found: Sequence[Checkpoint], before: str, after: str)
     same = {c.name for c in made}
     names = [{t.name for t in c.tensors if t.role in ("model", "ema")} for c in (a, b)]
     return Difference(
-        a.path, b.path, tuple(_joined(name, many) for name, many in groups.items()), tuple(sorted(names[0] - same)), tuple(sorted(names[1] - same))
+        a.path,
+        b.path,
+        tuple(_joined(name, many) for name, many in groups.items()),
+        tuple(sorted(names[0] - same)),
+        tuple(sorted(names[1] - same)),
     )
 
 
 def pick(found: Sequence[Checkpoint], name: str) -> Checkpoint:
     """The checkpoint of a path (or its end) or of a step. Raises LookupError with what there is."""
     wanted = name.strip().rstrip("/").removeprefix("./")
-    exact = [c for c in found if c.path == wanted] or [c for c in found if f"/{c.path}".endswith(f"/{wanted}") or f"/{wanted}".endswith(f"/{c.path}")]
+    exact = [c for c in found if c.path == wanted] or [
+        c for c in found if f"/{c.path}".endswith(f"/{wanted}") or f"/{wanted}".endswith(f"/{c.path}")
+    ]
     if not exact and wanted.isdigit():
         exact = [c for c in found if c.step == int(wanted)]
     if len(exact) == 1:
         return exact[0]
     if not exact:
-        raise LookupError(f"no checkpoint {name!r}; there are {', '.join(c.path for c in found[:6])}{' …' if len(found) > 6 else ''}")
+        raise LookupError(
+            f"no checkpoint {name!r}; there are {', '.join(c.path for c in found[:6])}{' …' if len(found) > 6 else ''}"
+        )
     raise LookupError(f"{name!r} means several: {', '.join(c.path for c in exact[:6])}")
 
 
 def _files(root: Path, a: Checkpoint, b: Checkpoint) -> list[tuple[Path, Path]]:
     base = root if root.is_dir() else root.parent
     if "torch-distributed" in (a.format, b.format) or "orbax" in (a.format, b.format):
-        raise LookupError(f"{a.path} and {b.path}: values of distributed folders cannot be compared one by one; digests tell whether they changed")
+        raise LookupError(
+            f"{a.path} and {b.path}: values of distributed folders cannot be compared one by one; digests tell whether they changed"
+        )
     if not a.parts and not b.parts:
         return [(base / a.path, base / b.path)]
     first = {p.path.rpartition("/")[2]: p for p in a.parts or (a,)}

@@ -23,10 +23,16 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 LAYERS = ("encoder.0", "encoder.1", "head")
 
 
-def weights(seed: int = 0, *, prefix: str = "model.", layers: Sequence[str] = LAYERS, width: int = 8) -> dict[str, npt.NDArray[Any]]:
+def weights(
+    seed: int = 0, *, prefix: str = "model.", layers: Sequence[str] = LAYERS, width: int = 8
+) -> dict[str, npt.NDArray[Any]]:
     """Random float32 weights (width, width) and biases (width,) of some layers."""
     rng = np.random.default_rng(seed)
-    shapes = {f"{prefix}{name}.{kind}": shape for name in layers for kind, shape in (("weight", (width, width)), ("bias", (width,)))}
+    shapes = {
+        f"{prefix}{name}.{kind}": shape
+        for name in layers
+        for kind, shape in (("weight", (width, width)), ("bias", (width,)))
+    }
     return {name: (0.1 * rng.standard_normal(shape)).astype(np.float32) for name, shape in shapes.items()}
 
 

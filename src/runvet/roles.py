@@ -13,6 +13,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
+
 from runvet.run import Direction, Series, Split
 
 SPLITS: Mapping[Split, frozenset[str]] = {
@@ -26,14 +28,23 @@ SPLITS: Mapping[Split, frozenset[str]] = {
 TRANSLATED: Sequence[tuple[str, str]] = tuple(
     (part, f" {word} ")
     for word, parts in (
-        ("train", "训练 訓練 学習 學習 학습 훈련 обучени[еяию]+ обуч (?:d['’])?entra[iî]nement entrenamiento treino addestramento"),
+        (
+            "train",
+            "训练 訓練 学習 學習 학습 훈련 обучени[еяию]+ обуч (?:d['’])?entra[iî]nement entrenamiento treino addestramento",
+        ),
         ("val", "验证 驗證 検証 검증 валидаци[яиюей]+ валид validierungs? validaci[oó]n validação validazione"),
         ("test", "测试 測試 テスト 테스트 тест[еау]?"),
         ("loss", "损失 損失 손실 потер[иья] лосс perte verlust p[eé]rdida perda perdita"),
-        ("accuracy", "准确率 準確率 正确率 正解率 精度 정확도 точность genauigkeit précision exactitude exactitud precisión acur[aá]cia"),
+        (
+            "accuracy",
+            "准确率 準確率 正确率 正解率 精度 정확도 точность genauigkeit précision exactitude exactitud precisión acur[aá]cia",
+        ),
         ("error", "误差 誤差 오차 ошибк[аи] fehler erreur"),
         ("reward", "奖励 獎勵 報酬 보상 награда r[eé]compense recompensa belohnung"),
-        ("learning rate", "学习率 學習率 学習率 학습률 скорость обучения taux d'apprentissage lernrate tasa de aprendizaje"),
+        (
+            "learning rate",
+            "学习率 學習率 学習率 학습률 скорость обучения taux d'apprentissage lernrate tasa de aprendizaje",
+        ),
         ("gradient norm", "梯度范数 норма градиента"),
     )
     for part in re.split(r" (?!обучения|d'app|de apr|градиента)", parts)
@@ -69,7 +80,10 @@ TABLE: Sequence[tuple[str, Meaning]] = (
         r"^(?:cost_time|time_cost|time_taken|time_used)$|(?:^|_)(?:runtime|timestamp|wall_time|elapsed|eta|remaining|time_elapsed|train_time|total_time)(?:_|$)",
         Meaning("clock", None),
     ),
-    (r"(?:^|_)(?:lr|lrs|learning_rate|lr\d*|lr_pg\d|lr_mul|pg\d+|lrate|learn_rate)(?:_|$)|^lr|^l_r$", Meaning("lr", None)),
+    (
+        r"(?:^|_)(?:lr|lrs|learning_rate|lr\d*|lr_pg\d|lr_mul|pg\d+|lrate|learn_rate)(?:_|$)|^lr|^l_r$",
+        Meaning("lr", None),
+    ),
     (r"(?:^|_)(?:loss_scale|grad_scale|scaler_scale|amp_scale)(?:_|$)", Meaning("loss_scale", None)),
     (r"clip(?:ped)?_?(?:frac|fraction|ratio|coef|rate)|(?:^|_)clipfrac(?:_|$)", Meaning("clip_fraction", None)),
     (
@@ -97,7 +111,10 @@ TABLE: Sequence[tuple[str, Meaning]] = (
         r"(?:codebook|code|token|action|actions|cluster|dictionary|vq)_?(?:usage|use|used|utili[sz]ation|perplexity|ppl)|unique_?(?:codes?|actions?|tokens?)|(?:usage|perplexity)_(?:codebook|code)",
         Meaning("codebook_usage", "up"),
     ),
-    (r"(?:^|_)(?:codebook_|action_|actions_|code_|policy_)?(?<!cross_)entropy(?:_|$)(?!loss)", Meaning("entropy", None)),
+    (
+        r"(?:^|_)(?:codebook_|action_|actions_|code_|policy_)?(?<!cross_)entropy(?:_|$)(?!loss)",
+        Meaning("entropy", None),
+    ),
     (r"(?:^|_)(?:kl|kld|kldiv|kl_div|kl_loss|loss_kl|approx_kl|kl_approx|ppo_kl)(?:_|$)", Meaning("kl", None)),
     (
         r"^(?:(?:loss|gan)_)?(?:d|net_?d|dis|disc|discr|discriminator)_(?:(?:a|b|x|y|real|fake|total|adv|gan|hinge)_)*loss"
@@ -145,7 +162,9 @@ _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+\d*|[A-Z]+\d*|\d+|[^\W\d_
 _SCORES = frozenset({"accuracy", "metric", "error"})
 _LOSS = frozenset({"loss", "losses"})
 _OF_MODEL = frozenset("lm mlm clm ntp ctc clip mle seq2seq".split())  # a loss called by its model is the whole
-_PART = re.compile(r"policy|actor|critic|value|vf|pg|surrogate|adv|commit|reg|aux|balanc|router|(?<!cross_)entropy|penalty|margin")
+_PART = re.compile(
+    r"policy|actor|critic|value|vf|pg|surrogate|adv|commit|reg|aux|balanc|router|(?<!cross_)entropy|penalty|margin"
+)
 _SPECIAL: Mapping[str, tuple[Split, str]] = {
     "trl": ("train", "loss"),
     "tel": ("test", "loss"),
@@ -155,7 +174,9 @@ _SPECIAL: Mapping[str, tuple[Split, str]] = {
 @lru_cache(maxsize=65_536)
 def words(name: str) -> tuple[str, ...]:
     """The lower-case words of a metric's name: `metrics/mAP50-95(B)` -> metrics, map50, 95, b."""
-    name = _WHOLE.sub(lambda m: ("_" if m.string[m.start() - 1 : m.start()].isalpha() else "") + m[0].lower(), name[:300])
+    name = _WHOLE.sub(
+        lambda m: ("_" if m.string[m.start() - 1 : m.start()].isalpha() else "") + m[0].lower(), name[:300]
+    )
     name = _FOREIGN.sub(lambda m: TRANSLATED[(m.lastindex or 1) - 1][1], name)
     return tuple(w.lower() for w in _WORDS.findall(_VALUE_OF.sub("", name).replace("'s ", " ")))
 
@@ -186,6 +207,18 @@ def meaning(name: str) -> tuple[str | None, Direction | None, Split | None]:
                 found = Meaning("loss", "down", True)
             return _resolve(found, rest, split_of)
     return None, None, split_of
+
+
+def _only_split(name: str) -> bool:
+    split = meaning(name)[2]
+    return meaning(name)[0] is None and split is not None and not [w for w in words(name) if w not in SPLITS[split]]
+
+
+def _falls(series: Series) -> bool:
+    """Whether the median of the last third of a curve lies below that of the first third."""
+    v = series.value[np.isfinite(series.value)]
+    third = max(1, len(v) // 3)
+    return bool(len(v)) and float(np.median(v[-third:])) <= float(np.median(v[:third]))
 
 
 def _main_terms(series: Sequence[Series]) -> frozenset[str]:
@@ -222,15 +255,18 @@ def assign(series: Sequence[Series], names: Mapping[str, str] | None = None) -> 
     """The series of one stage with role, direction and split filled in.
 
     `names` maps a metric's name (or its last part) to a role, or to `up` / `down` for the direction alone. A bare
-    `train` or `val` is a loss where the stage has no other loss with that split.
+    `train` or `val` is a loss where the stage has no other loss, and where it falls: it may be a score.
     """
     out = []
     main = _main_terms(series)
     losses = sum(meaning(s.name)[0] == "train_loss" for s in series)
     has_loss = any((meaning(s.name)[0] or "").endswith("_loss") or meaning(s.name)[0] == "loss_term" for s in series)
+    bare = {} if has_loss else {s.name: s for s in series if _only_split(s.name)}
+    first = next(iter(bare.values()), None)  # trainers print it before those of other data
+    falls = first is not None and _falls(first)
     for one in series:
         role, direction, split = meaning(one.name)
-        if role is None and split and not has_loss and not [w for w in words(one.name) if w not in SPLITS[split]]:
+        if role is None and split and falls and one.name in bare:
             role, direction = f"{split}_loss", "down"
         if role == "train_loss" and words(one.name) == ("cost",) and losses > 1:
             role, direction = "clock", None  # what a step cost in seconds

@@ -48,10 +48,16 @@ def _of_stage(checkpoints: Checkpoints, found: Sequence[Finding], stage: StageSu
     if not usable:
         return None
     first = _first_bad(found)
-    before = [c for c in usable if first is not None and first.since_step is not None and c.step is not None and 0 < c.step < first.since_step]
+    before = [
+        c
+        for c in usable
+        if first is not None and first.since_step is not None and c.step is not None and 0 < c.step < first.since_step
+    ]
     chosen = before[-1] if before else usable[-1]
     others = [c for c in usable if c is not chosen]
-    return TrustedCheckpoint(chosen.path, chosen.step, "; ".join(_why(chosen, checkpoints, others, found, first, stage, early=bool(before))))
+    return TrustedCheckpoint(
+        chosen.path, chosen.step, "; ".join(_why(chosen, checkpoints, others, found, first, stage, early=bool(before)))
+    )
 
 
 def _first_bad(found: Sequence[Finding]) -> Finding | None:
@@ -72,15 +78,25 @@ def _why(
 ) -> list[str]:
     sound = "complete and finite" if chosen.finite else "complete, its values were not read"
     newest = chosen is checkpoints.saves[-1]
-    place = "the newest" if newest else "the newest usable one" if not early else f"the newest from before {_name(first)}"
+    place = (
+        "the newest" if newest else "the newest usable one" if not early else f"the newest from before {_name(first)}"
+    )
     parts = [f"{sound}, {place}"]
     if first is not None and not early:
         since = f" since step {first.since_step:,.0f}" if first.since_step is not None else ""
         parts.append(f"its loss was already degraded ({_name(first)}{since})")
-    rest = sorted({f.rule for f in found if f.severity == "critical" and not f.rule.startswith(("LOSS", "LOG", "CKPT"))})
+    rest = sorted(
+        {f.rule for f in found if f.severity == "critical" and not f.rule.startswith(("LOSS", "LOG", "CKPT"))}
+    )
     if rest:
-        parts.append(f"{' and '.join(rest[:3])} hold{'s' if len(rest) == 1 else ''} for it, too, unless the cause came later")
-    lost = stage.steps.last - chosen.step if stage.steps.axis == "step" and stage.steps.last is not None and chosen.step is not None else 0
+        parts.append(
+            f"{' and '.join(rest[:3])} hold{'s' if len(rest) == 1 else ''} for it, too, unless the cause came later"
+        )
+    lost = (
+        stage.steps.last - chosen.step
+        if stage.steps.axis == "step" and stage.steps.last is not None and chosen.step is not None
+        else 0
+    )
     if lost >= 1:
         parts.append(f"{lost:,.0f} steps are lost by going back to it")
     if not others:
@@ -98,13 +114,17 @@ def _name(finding: Finding | None) -> str:
     return f"{finding.rule} {finding.name}" if finding is not None else ""
 
 
-def advise(actions: Sequence[PlannedAction], kept: TrustedCheckpoint | None, verdict: Verdict) -> tuple[PlannedAction, ...]:
+def advise(
+    actions: Sequence[PlannedAction], kept: TrustedCheckpoint | None, verdict: Verdict
+) -> tuple[PlannedAction, ...]:
     """The actions with one that keeps the trusted checkpoint, where the run is critical and none names it yet."""
     if kept is None or verdict != "critical" or not actions or any(_names(a.do, kept) for a in actions):
         return tuple(actions)
     place = kept.path if kept.step is None else f"step {kept.step:,.0f} ({kept.path})"
     first = actions[0]
-    keep = PlannedAction(2, f"Keep the checkpoint of {place}: it is the one to go back to", first.why, "now, free", first.stage)
+    keep = PlannedAction(
+        2, f"Keep the checkpoint of {place}: it is the one to go back to", first.why, "now, free", first.stage
+    )
     return (first, keep, *(replace(a, order=a.order + 1) for a in actions[1:]))
 
 

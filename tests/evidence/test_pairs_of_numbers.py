@@ -11,7 +11,7 @@ from runvet.config import Config
 from runvet.evidence import Missing
 from runvet.evidence.masks import Masks
 from runvet.evidence.parity import Parities, worst
-from runvet.evidence.predictions import Pair, Predictions
+from runvet.evidence.predictions import Pair, Predictions, judged
 from runvet.evidence.ranges import RangeLines, ranges_in
 from runvet.run import Run
 
@@ -52,6 +52,19 @@ def test_the_numbers_of_a_pair() -> None:
 def test_predictions_are_found_wherever_they_are(files: dict) -> None:
     found = evidence(made.with_files(files), Predictions)
     assert [p.n for p in found.pairs] == [30]
+
+
+def test_classes_and_tokens_are_no_regression() -> None:
+    rng = np.random.default_rng(0)
+    tokens, classes = rng.integers(0, 5000, (60, 9)), rng.integers(0, 9, 60)
+    for pred, gt in (
+        (rng.permutation(tokens), tokens),
+        (rng.random(60), classes),
+        (rng.random((60, 9)), np.eye(9)[classes]),
+    ):
+        found = evidence(made.with_files({"predictions.npz": {"pred": pred, "gt": gt}}), Predictions)
+        assert len(found.pairs) == 1
+        assert judged(found.pairs) == []
 
 
 def test_data_alone_hold_no_predictions() -> None:

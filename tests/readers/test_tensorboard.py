@@ -250,7 +250,9 @@ def test_damage_costs_only_what_it_hits(tmp_path: Path, places: list[tuple[float
         assert (np.diff(found.step) > 0).all()
     lost = 12 - len(series(log).get("loss", ()))
     assert lost == 0 or log.problems or cut < 1
-    assert lost <= len(places) or cut < 1 or "resynchronised" in str(log.problems) or "at its start" in str(log.problems)
+    assert (
+        lost <= len(places) or cut < 1 or "resynchronised" in str(log.problems) or "at its start" in str(log.problems)
+    )
 
 
 @pytest.mark.shared

@@ -135,6 +135,8 @@ def profile(artifacts: Artifacts, name: str, entries: Sequence[Entry]) -> Profil
             if error.remedy and len(unreadable) == len(chosen[: len(unreadable)]) and len(unreadable) >= 3:
                 break  # every file needs the same library
             continue
+        if contents.problems:
+            unreadable[entry.item.name] = f"in part: {contents.problems[0]}"
         kind, made = _items(entry, contents.arrays)
         kinds[kind] += 1
         items += made
@@ -147,8 +149,8 @@ def profile(artifacts: Artifacts, name: str, entries: Sequence[Entry]) -> Profil
 
 
 def _items(entry: Entry, arrays: Mapping[str, Array]) -> tuple[Kind, list[One]]:
-    held = dict(arrays)
-    if "image" in held and len(held) == 1:
+    held = {k: v for k, v in arrays.items() if v.dtype.kind in "iufb" and v.size and v.ndim}
+    if list(held) == ["image"]:
         return "pictures", [_one(entry.item.name, entry, held["image"], filled=False)]
     grids = grids_of(held)
     if grids:

@@ -17,7 +17,9 @@ PARTS = ("optimizer", *_WORDS)
 def has(checkpoint: Checkpoint, part: str) -> bool:
     """Whether one of `PARTS` is there, by the names of states, files and values; an empty optimizer state counts."""
     if part == "optimizer":
-        return any(t.role == "optimizer" for t in checkpoint.tensors) or any("optim" in n.lower() for n in _places(checkpoint))
+        return any(t.role == "optimizer" for t in checkpoint.tensors) or any(
+            "optim" in n.lower() for n in _places(checkpoint)
+        )
     return any(word == place or word in words(place) for place in set(_places(checkpoint)) for word in _WORDS[part])
 
 

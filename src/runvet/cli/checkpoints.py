@@ -22,10 +22,16 @@ if TYPE_CHECKING:
 @click.command("checkpoints")
 @click.argument("path", type=click.Path(path_type=Path), default=".", metavar="PATH")
 @click.option("--deep", is_flag=True, help="Read all values, however large the files are (small ones are always read).")
-@click.option("--diff", nargs=2, metavar="A B", help="Compare the weights of two checkpoints by module; each is a path or a step.")
+@click.option(
+    "--diff", nargs=2, metavar="A B", help="Compare the weights of two checkpoints by module; each is a path or a step."
+)
 @click.option("--verify", "verifying", is_flag=True, help="Compare files with their manifests: sizes and SHA-256.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to draw the result.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead of standard output.")
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to draw the result."
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead of standard output."
+)
 @click.option("--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="Use this runvet.toml.")
 @click.option("--no-cache", is_flag=True, help="Read every file again, and remember nothing.")
 @click.option("-v", "--verbose", is_flag=True, help="List every checkpoint, and all of what is wrong with it.")
@@ -56,7 +62,7 @@ def command(
 
 def _audited(path: Path, config: Config, *, deep: bool, cache: bool, verifying: bool) -> Audit:
     """Read and judge, by as many threads as there are processors. Raises OSError, ConfigError."""
-    from runvet.audit import audit
+    from runvet.auditing import audit
     from runvet.checkpoints.manifest import NoManifest, verify
     from runvet.checkpoints.problems import Problem
     from runvet.cli.progress import reading

@@ -152,32 +152,35 @@ def alias(checkpoint: Checkpoint) -> bool:
 
 def _copies(ordered: list[Checkpoint]) -> list[tuple[Checkpoint, Checkpoint]]:
     """Saves named `last`, `latest` or `best` that repeat another one, each with that one."""
+    if not any(alias(c) for c in ordered):
+        return []
     known: dict[object, Checkpoint] = {}
     out = []
-    rank = sorted(ordered, key=lambda c: (alias(c), bool(words(_name(c)) & BEST)))
-    for each in rank:
-        keys = _same(each)
-        original = next((known[k] for k in keys if k in known), None) if alias(each) else None
+    for each in sorted(ordered, key=lambda c: (alias(c), bool(words(_name(c)) & BEST))):
+        content = _content(each)
+        if content is None:
+            continue
+        folder, counted = each.path.rpartition("/")[0], each.step is not None or each.epoch is not None
+        exact, loose = (folder, each.step, each.epoch, content), (folder, content)
+        original = (known.get(exact) or (None if counted else known.get(loose))) if alias(each) else None
         if original is not None:
             out.append((each, original))
             continue
-        for key in keys:
-            known.setdefault(key, each)
+        if counted or each.values is not None:
+            known[exact] = each
+        if each.values is not None:
+            known[loose] = each
     return out
 
 
-def _same(checkpoint: Checkpoint) -> list[object]:
-    """What is equal in a save and its copy: counters with names and shapes, or the weights themselves."""
-    folder = checkpoint.path.rpartition("/")[0]
+def _content(checkpoint: Checkpoint) -> object:
+    """What is equal in a save and its copy: the digests of the weights, else their names and shapes; None for neither."""
     model = [i for i, t in enumerate(checkpoint.tensors) if t.role in ("model", "ema")]
     if not model:
-        return []
+        return None
     if checkpoint.values is not None:
-        digests = tuple(checkpoint.values.digest[i] for i in model)
-        return [(folder, checkpoint.step, checkpoint.epoch, digests), *([(folder, digests)] if checkpoint.step is None else [])]
-    if checkpoint.step is None and checkpoint.epoch is None:
-        return []
-    return [(folder, checkpoint.step, checkpoint.epoch, tuple(checkpoint.tensors[i] for i in model))]
+        return tuple(checkpoint.values.digest[i] for i in model)
+    return tuple(checkpoint.tensors[i] for i in model)
 
 
 def _families(saves: Iterable[Checkpoint]) -> tuple[Family, ...]:

@@ -88,7 +88,13 @@ def _read(artifacts: Artifacts, entries: Sequence[Entry]) -> tuple[list[Picture]
         except UnreadableError as error:
             first = first or error
             continue
-        if image is not None and image.ndim in (2, 3) and min(image.shape[:2]) >= 4:
+        if (
+            image is not None
+            and image.dtype.kind in "iufb"
+            and image.ndim in (2, 3)
+            and min(image.shape) >= 1
+            and min(image.shape[:2]) >= 4
+        ):
             out.append(Picture(entry.item.name, entry.step, panels(image), entropy(grey(image)), image))
     return out, first
 

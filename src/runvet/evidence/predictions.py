@@ -178,5 +178,12 @@ def _pair(name: str, where: str, pred: Array, true: Array) -> Pair | None:
 
 
 def judged(pairs_: Iterable[Pair], *, fewest: int = 20) -> list[Pair]:
-    """The pairs of regression: enough samples, a truth that varies, no class labels."""
-    return [p for p in pairs_ if p.n >= fewest and p.variance > 0 and not (p.whole and len(np.unique(p.true)) <= 20)]
+    """The pairs of regression: enough samples, a truth that varies, and no class labels or token ids."""
+    return [p for p in pairs_ if p.n >= fewest and p.variance > 0 and not _categories(p)]
+
+
+def _categories(pair: Pair) -> bool:
+    """Whether the truth names classes: few whole numbers, or whole numbers that are predicted as whole numbers."""
+    if not pair.whole:
+        return False
+    return len(np.unique(pair.true)) <= 20 or bool(np.array_equal(pair.pred, np.round(pair.pred)))

@@ -21,7 +21,10 @@ MARKS = {"optimizer": "optim", "schedule": "sched", "random state": "rng", "step
 def render(made: Audit, terminal: Terminal | None = None, *, verbose: bool = False) -> str:
     """The table, the findings and the trusted checkpoint. `verbose` draws every row."""
     t = terminal or Terminal()
-    lines = [f"{t.paint(t.plain(made.path), 'bold')}   {plural(len(made.rows), 'checkpoint')}   {_size(sum(r.checkpoint.bytes for r in made.rows if not r.copy_of))}", ""]
+    lines = [
+        f"{t.paint(t.plain(made.path), 'bold')}   {plural(len(made.rows), 'checkpoint')}   {_size(sum(r.checkpoint.bytes for r in made.rows if not r.copy_of))}",
+        "",
+    ]
     lines += [*_table(made, t, verbose=verbose), ""] if made.rows else []
     lines += _findings(made, t, verbose=verbose)
     trusted = made.report.trusted_checkpoint
@@ -47,7 +50,9 @@ def _table(made: Audit, t: Terminal, *, verbose: bool) -> Iterator[str]:
     yield t.paint("  ".join(_cell(HEAD[i], i, widths[i]) for i in keep).rstrip(), "bold")
     for row, several in zip(shown, cells, strict=True):
         line = t.plain("  ".join(_cell(several[i], i, widths[i]) for i in keep).rstrip())
-        yield t.paint(line, "critical" if row.checkpoint.usable is False and not row.writing else "dim" if row.copy_of else "")
+        yield t.paint(
+            line, "critical" if row.checkpoint.usable is False and not row.writing else "dim" if row.copy_of else ""
+        )
     if len(shown) < len(made.rows):
         yield f"… {len(made.rows) - len(shown)} more: --verbose"
 
@@ -71,7 +76,17 @@ def _cells(row: Row, below: str, *, several: bool) -> tuple[str, ...]:
     finite = "" if c.finite is None or not c.tensors else "yes" if c.finite else "NO"
     changed = "" if row.changed is None else f"{100 * row.changed:.3g} %"
     resume = " ".join(MARKS[p] for p in row.resume)
-    return (counter, name, _size(c.bytes), f"{len(c.tensors):,}", _parameters(c.parameters), finite, changed, resume, _usable(row))
+    return (
+        counter,
+        name,
+        _size(c.bytes),
+        f"{len(c.tensors):,}",
+        _parameters(c.parameters),
+        finite,
+        changed,
+        resume,
+        _usable(row),
+    )
 
 
 def _usable(row: Row) -> str:
@@ -97,7 +112,13 @@ def _findings(made: Audit, t: Terminal, *, verbose: bool) -> Iterator[str]:
         yield t.paint(f"{f.severity}  {f.rule} {f.name}", f.severity) + (f"  [{t.plain(f.stage)}]" if f.stage else "")
         yield from t.wrap(f.message, indent=4)
         for m in f.evidence if verbose else ():
-            yield from t.wrap(f"{m.what}: {short(m.value)}" + (f" {m.unit}" if m.unit else "") + (f"  ({m.where})" if m.where else ""), indent=8, first=" " * 6)
+            yield from t.wrap(
+                f"{m.what}: {short(m.value)}"
+                + (f" {m.unit}" if m.unit else "")
+                + (f"  ({m.where})" if m.where else ""),
+                indent=8,
+                first=" " * 6,
+            )
         if f.innocent:
             yield from t.wrap(f"innocent if: {f.innocent}", indent=4)
         yield ""
@@ -128,7 +149,11 @@ def _unchecked(made: Audit, t: Terminal) -> Iterator[str]:
     for entry in made.report.checks.not_checked:
         reasons.setdefault((entry.why, entry.unlock), []).append(entry.rule)
     for (why, unlock), rules in reasons.items():
-        yield from t.wrap(f"Not checked ({', '.join(dict.fromkeys(rules))}): {why}" + (f": {unlock}" if unlock else ""), indent=2, first="")
+        yield from t.wrap(
+            f"Not checked ({', '.join(dict.fromkeys(rules))}): {why}" + (f": {unlock}" if unlock else ""),
+            indent=2,
+            first="",
+        )
     for entry in made.report.checks.crashed:
         yield from t.wrap(f"{entry.rule} {entry.name} crashed: {entry.why} (please report it)", indent=2, first="")
 
@@ -157,16 +182,32 @@ def render_difference(made: Difference, terminal: Terminal | None = None) -> str
     """Relative change of each module, most changed first."""
     t = terminal or Terminal()
     lines = [f"{t.plain(made.before)} {'→' if t.unicode else '->'} {t.plain(made.after)}", ""]
-    ordered = sorted(made.modules, key=lambda m: (math.isfinite(m.relative), -m.relative if math.isfinite(m.relative) else 0.0))
+    ordered = sorted(
+        made.modules, key=lambda m: (math.isfinite(m.relative), -m.relative if math.isfinite(m.relative) else 0.0)
+    )
     width = max((min(48, len(m.name)) for m in ordered), default=6)
-    lines.append(t.paint(f"{'module'.ljust(width)}  {'tensors':>8}  {'parameters':>12}  {'relative':>9}  {'largest':>9}", "bold"))
+    lines.append(
+        t.paint(f"{'module'.ljust(width)}  {'tensors':>8}  {'parameters':>12}  {'relative':>9}  {'largest':>9}", "bold")
+    )
     for m in ordered[:MODULES]:
         relative = f"{m.relative:.3g}" if math.isfinite(m.relative) else "NaN" if math.isnan(m.relative) else "from 0"
-        lines.append(t.plain(f"{m.name[:width].ljust(width)}  {m.tensors:>8,}  {_parameters(m.parameters):>12}  {relative:>9}  {m.largest:>9.3g}"))
+        lines.append(
+            t.plain(
+                f"{m.name[:width].ljust(width)}  {m.tensors:>8,}  {_parameters(m.parameters):>12}  {relative:>9}  {m.largest:>9.3g}"
+            )
+        )
     if len(ordered) > MODULES:
         lines.append(f"… {len(ordered) - MODULES} more: --format json")
-    lines += ["", "relative is |b - a| / |a| over the weights of the module, in the 2-norm; largest is the largest change of one weight"]
+    lines += [
+        "",
+        "relative is |b - a| / |a| over the weights of the module, in the 2-norm; largest is the largest change of one weight",
+    ]
     for side, names in ((made.before, made.only_before), (made.after, made.only_after)):
         if names:
-            lines += t.wrap(f"only in {side} (or of another shape): {', '.join(names[:8])}" + (f" and {len(names) - 8} more" if len(names) > 8 else ""), indent=2, first="")
+            lines += t.wrap(
+                f"only in {side} (or of another shape): {', '.join(names[:8])}"
+                + (f" and {len(names) - 8} more" if len(names) > 8 else ""),
+                indent=2,
+                first="",
+            )
     return t.fit("\n".join(lines).rstrip() + "\n")

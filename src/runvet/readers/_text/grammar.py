@@ -22,7 +22,7 @@ _NO_RANGE = re.compile(r"(?i)beta|mom|lr|learning|size|shape|kernel|stride|pad")
 _SECTION = re.compile(r"\[(?P<t>[A-Za-z]\w{1,20})\]\s{0,3}(?=[\w.]{1,60}\s?[=:]\s?$)")  # `…, [valid] loss=`
 _COUNTED = re.compile(r"(?P<e>epoch)|batch|step|iter", re.I)  # `3epoch:train:51-100batch`
 _COCO = re.compile(
-    r"^\s{0,4}Average (?P<what>Precision|Recall) {1,3}\(A[PR]\) {1,3}@\[ IoU=[^|]{1,20}\| area= {0,9}(?P<area>\w{1,9}) "
+    r"^\s{0,4}Average (?P<what>Precision|Recall) {1,9}\(A[PR]\) {1,3}@\[ IoU=[^|]{1,20}\| area= {0,9}(?P<area>\w{1,9}) "
 )
 _SPENT = re.compile(r"(?:ms|s|secs?|seconds|m|min|h)(?![\w/])")
 _ORDINAL_BEFORE = re.compile(r"第\s{0,2}$")
@@ -146,7 +146,7 @@ def _fill(plan: Plan, gaps: list[str], found: list[Atom], names: list[Name]) -> 
             elif atom.kind == "percent" and index == 0 and plan.percent < 0 and _free(gaps[0]):
                 plan.percent = atom.first
             elif (
-                atom.kind == "number"
+                (atom.kind == "number" or (atom.kind == "one" and gaps[1][:1] == "\t"))
                 and index == 0
                 and not gaps[0].strip()
                 and len(found) > 1
@@ -162,7 +162,8 @@ def _fill(plan: Plan, gaps: list[str], found: list[Atom], names: list[Name]) -> 
     if plan.rank == -1:
         plan.rank = 1
         lone = len(found) == 2 and len(gaps[1].split()) == 1 and not gaps[2].strip()  # `12 name 3.4`
-        colon = gaps[1][:1] == ":" and bool(rest)  # `12: learn: 0.6  test: 0.7`
+        # `12: learn: 0.6  test: 0.7` and `[12]  train-auc:0.6  eval-auc:0.7`
+        colon = (gaps[1][:1] == ":" or found[0].kind == "one") and bool(rest)
         if not rest or (rest[0][1].strong and not colon) or not (lone or colon or words.is_metric(rest[0][1].text)):
             plan.step = -1
     return rest

@@ -50,7 +50,9 @@ _RANK = re.compile(
     r"|\[(?P<b>\d{1,4}),\s?(?P<c>\d{1,5})\]<std(?:out|err)>|\[default(?P<e>\d{1,5})\]|rank\s?(?P<d>\d{1,5})\s?[:|](?!\s?\d))[\s:|]{0,4}",
     re.I,
 )
-_HOST = re.compile(r"\[[A-Za-z][\w.\-]{0,60}(?::(?P<r>\d{1,4})/\d{1,5})?\]\s(?=\d{4}[-/]\d\d[-/]\d\d[ T])")  # `[node1:0/8] 2020-…`
+_HOST = re.compile(
+    r"\[[A-Za-z][\w.\-]{0,60}(?::(?P<r>\d{1,4})/\d{1,5})?\]\s(?=\d{4}[-/]\d\d[-/]\d\d[ T])"
+)  # `[node1:0/8] 2020-…`
 _ACTOR = re.compile(r"\([\w.:]{1,60} pid=\d{1,9}(?:, ip=[\d.]{7,15})?\)\s{0,2}")
 _SRUN = re.compile(r"(?P<r>\d{1,4}): (?=\s{0,20}[^\s\d])")
 

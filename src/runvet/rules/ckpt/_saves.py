@@ -17,7 +17,10 @@ DEEP = "runvet checkpoints PATH --deep"
 
 
 def table(
-    several: Iterable[Checkpoint], what: str, value: Callable[[Checkpoint], Number | str | None], unit: str | None = None
+    several: Iterable[Checkpoint],
+    what: str,
+    value: Callable[[Checkpoint], Number | str | None],
+    unit: str | None = None,
 ) -> tuple[Measure, ...]:
     """One row for each checkpoint (up to `ROWS`): which one, its value, its path."""
     rows = list(several)
@@ -40,7 +43,13 @@ def keep(checkpoints: Checkpoints, bad: Sequence[Checkpoint], what: str) -> tupl
     if not left:
         return (Action(f"Stop the run: {what}, and no other checkpoint is usable", "now, free", "stop"),)
     others = f" (and {listed(left[:-1], checkpoints.saves)})" if left[:-1] else ""
-    return (Action(f"Stop the run and keep the checkpoint of {listed(left[-1:], checkpoints.saves)}{others}: {what}", "now, free", "stop"),)
+    return (
+        Action(
+            f"Stop the run and keep the checkpoint of {listed(left[-1:], checkpoints.saves)}{others}: {what}",
+            "now, free",
+            "stop",
+        ),
+    )
 
 
 def milder(checkpoints: Checkpoints, bad: Sequence[Checkpoint]) -> bool:

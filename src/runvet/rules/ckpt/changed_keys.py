@@ -53,13 +53,17 @@ def changed_keys(checkpoints: Checkpoints) -> Sick | None:
     return None
 
 
-def _changed(a: Checkpoint, b: Checkpoint, first: dict[str, Shape], second: dict[str, Shape], lost: list[str], other: list[str]) -> Sick:
+def _changed(
+    a: Checkpoint, b: Checkpoint, first: dict[str, Shape], second: dict[str, Shape], lost: list[str], other: list[str]
+) -> Sick:
     parts = []
     if lost:
         parts.append(f"{len(lost)} of {len(first)} weights of {told(a)} are gone in {told(b)}: {listed(lost)}")
     if other:
         name = other[0]
-        parts.append(f"{len(other)} have another shape in {told(b)}: {name} was {list(first[name])} and is {list(second[name])}")
+        parts.append(
+            f"{len(other)} have another shape in {told(b)}: {name} was {list(first[name])} and is {list(second[name])}"
+        )
     return Sick(
         "; ".join(parts),
         evidence=(
@@ -70,12 +74,22 @@ def _changed(a: Checkpoint, b: Checkpoint, first: dict[str, Shape], second: dict
         ),
         since_step=b.step,
         innocent="a model that is meant to change while it trains, such as a head that is thrown away",
-        actions=(Action(f"Compare code and configuration of {told(a)} and {told(b)}; do not join their curves", "minutes", "measure"),),
+        actions=(
+            Action(
+                f"Compare code and configuration of {told(a)} and {told(b)}; do not join their curves",
+                "minutes",
+                "measure",
+            ),
+        ),
     )
 
 
 def _weights(save: Checkpoint) -> dict[str, Shape]:
-    return {bare(t.name): t.shape for t in save.tensors if t.role == "model" and is_float(t) and t.elements and not is_buffer(t.name)}
+    return {
+        bare(t.name): t.shape
+        for t in save.tensors
+        if t.role == "model" and is_float(t) and t.elements and not is_buffer(t.name)
+    }
 
 
 def _grown(first: dict[str, Shape], second: dict[str, Shape], other: set[str]) -> bool:
@@ -89,7 +103,9 @@ def sick() -> Iterator[Run]:
     stage = examples.stage(loss=examples.decay(1000))
     layers = tuple(f"block.{i}" for i in range(6))
     whole = examples.checkpoint(200, examples.checkpoint_weights(2, layers=layers))
-    yield examples.run(stage, checkpoints=[whole, examples.checkpoint(400, examples.checkpoint_weights(4, layers=layers[:-1]))])
+    yield examples.run(
+        stage, checkpoints=[whole, examples.checkpoint(400, examples.checkpoint_weights(4, layers=layers[:-1]))]
+    )
     wide = examples.checkpoint_weights(4, layers=layers) | examples.checkpoint_weights(4, layers=layers[:1], width=12)
     yield examples.run(stage, checkpoints=[whole, examples.checkpoint(400, wide)])
 
@@ -98,11 +114,22 @@ def healthy() -> Iterator[Run]:
     """The same weights; new ones; a wrapper; a scene that gets more points."""
     stage = examples.stage(loss=examples.decay(1000))
     yield examples.run(stage, checkpoints=examples.training((200, 400, 600)))
-    more = [examples.checkpoint(s, examples.checkpoint_weights(s, layers=tuple(f"block.{i}" for i in range(s // 100)))) for s in (200, 400)]
+    more = [
+        examples.checkpoint(s, examples.checkpoint_weights(s, layers=tuple(f"block.{i}" for i in range(s // 100))))
+        for s in (200, 400)
+    ]
     yield examples.run(stage, checkpoints=more)
-    yield examples.run(stage, checkpoints=[examples.checkpoint(200), examples.checkpoint(400, examples.trained(400, prefix="module."))])
+    yield examples.run(
+        stage, checkpoints=[examples.checkpoint(200), examples.checkpoint(400, examples.trained(400, prefix="module."))]
+    )
     points = [
-        examples.checkpoint(s, {f"model.{n}": examples.trained(s, width=max(4, s // 50))["model.head.weight"][:, :k] for n, k in (("xyz", 3), ("opacity", 1))})
+        examples.checkpoint(
+            s,
+            {
+                f"model.{n}": examples.trained(s, width=max(4, s // 50))["model.head.weight"][:, :k]
+                for n, k in (("xyz", 3), ("opacity", 1))
+            },
+        )
         for s in (200, 400, 600)
     ]
     yield examples.run(stage, checkpoints=points)

@@ -51,7 +51,9 @@ def code_in_checkpoint(checkpoints: Checkpoints) -> Sick | None:
 def sick() -> Iterator[Run]:
     """A call of the shell."""
     stage = examples.stage(loss=examples.decay(1000))
-    yield examples.run(stage, checkpoints=[*examples.training((200, 400)), examples.checkpoint(600, dangerous=("posix.system",))])
+    yield examples.run(
+        stage, checkpoints=[*examples.training((200, 400)), examples.checkpoint(600, dangerous=("posix.system",))]
+    )
 
 
 def healthy() -> Iterator[Run]:

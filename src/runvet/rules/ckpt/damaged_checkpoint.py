@@ -34,7 +34,10 @@ def damaged_checkpoint(checkpoints: Checkpoints) -> Sick | Unsure | None:
     bad = checkpoints.having("damaged-checkpoint")
     if not bad:
         if checkpoints.writing:
-            return Unsure(f"{listed(checkpoints.writing)} may still be being written and was not judged", "check again in a minute")
+            return Unsure(
+                f"{listed(checkpoints.writing)} may still be being written and was not judged",
+                "check again in a minute",
+            )
         return None
     total = len(checkpoints.saves)
     reasons = {c.path: next(p.message for p in c.problems if p.name == "damaged-checkpoint") for c in bad}

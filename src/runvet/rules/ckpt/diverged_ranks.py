@@ -18,7 +18,9 @@ from runvet.rules.ckpt._saves import told, unread
 from runvet.run import Run
 
 # Every way of splitting a model over ranks keeps these whole on each, or splits them so that their size tells it.
-_NORM = re.compile(r"(?i)(?:norm|(?:^|[._])ln[_\d]*|(?:^|[._])ln_\w+|layernorm|rmsnorm)\w*\.(?:weight|bias|scale|gamma|beta)$")
+_NORM = re.compile(
+    r"(?i)(?:norm|(?:^|[._])ln[_\d]*|(?:^|[._])ln_\w+|layernorm|rmsnorm)\w*\.(?:weight|bias|scale|gamma|beta)$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,9 @@ class Copy:
 
 
 @rule("CKPT116", "diverged-ranks", level="critical", since="0.1")
-def diverged_ranks(checkpoints: Checkpoints, *, apart: float = 0.01) -> Sick | Unsure | None:  # 1 %: more than a rounding step of bfloat16 makes
+def diverged_ranks(
+    checkpoints: Checkpoints, *, apart: float = 0.01
+) -> Sick | Unsure | None:  # 1 %: more than a rounding step of bfloat16 makes
     """Weights that every rank must hold alike differ between the files of the ranks.
 
     ## What it checks
@@ -77,7 +81,13 @@ def _copies(save: Checkpoint) -> dict[str, list[Copy]]:
             return {}
         inputs = {t.shape[1] for _, t in trained(part) if len(t.shape) == 2}
         for i, t in trained(part):
-            if len(t.shape) == 1 and t.shape[0] in inputs and t.shape[0] > 1 and _NORM.search(t.name) and values.scanned[i]:
+            if (
+                len(t.shape) == 1
+                and t.shape[0] in inputs
+                and t.shape[0] > 1
+                and _NORM.search(t.name)
+                and values.scanned[i]
+            ):
                 found.setdefault(bare(t.name), []).append(
                     Copy(part.path, values.digest[i], t.shape, t.dtype, float(values.mean[i]), float(values.std[i]))
                 )
@@ -137,7 +147,10 @@ def healthy() -> Iterator[Run]:
     yield examples.run(stage, checkpoints=[_rank_files((1.0, 1.0))])
     yield examples.run(stage, checkpoints=examples.training((500, 1000)))
     halves = {
-        f"model_rank_{r}.pt": {"model.layer.weight": np.ones((4, 16), np.float32), "model.norm.weight": np.full(8, float(r), np.float32)}
+        f"model_rank_{r}.pt": {
+            "model.layer.weight": np.ones((4, 16), np.float32),
+            "model.norm.weight": np.full(8, float(r), np.float32),
+        }
         for r in (0, 1)
     }
     yield examples.run(stage, checkpoints=[examples.checkpoint(1000, parts=halves, path="step_{step}")])

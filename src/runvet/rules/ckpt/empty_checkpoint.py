@@ -39,7 +39,13 @@ def empty_checkpoint(checkpoints: Checkpoints) -> Sick | None:
     full = [s for s in checkpoints.saves if s.tensors and s.path not in paths]
     newest = checkpoints.saves[-1]
     total = len(checkpoints.saves)
-    about = f", {told(newest)} (newest) among them" if newest.path in paths and total > 1 else f": {listed(empty, checkpoints.saves)}" if len(empty) < 5 else ""
+    about = (
+        f", {told(newest)} (newest) among them"
+        if newest.path in paths and total > 1
+        else f": {listed(empty, checkpoints.saves)}"
+        if len(empty) < 5
+        else ""
+    )
     nothing = all(not e.tensors for e in empty)
     hold = "hold" if len(empty) > 1 else "holds"
     message = f"{len(empty)} of {total} checkpoints {hold} {'no tensors' if nothing else 'no weights'}{about}"
@@ -84,7 +90,9 @@ def sick() -> Iterator[Run]:
     stage = examples.stage(loss=examples.decay(1000))
     full = {400, 700}
     steps = range(100, 1001, 100)
-    yield examples.run(stage, checkpoints=[examples.checkpoint(s) if s in full else examples.checkpoint(s, {}) for s in steps])
+    yield examples.run(
+        stage, checkpoints=[examples.checkpoint(s) if s in full else examples.checkpoint(s, {}) for s in steps]
+    )
     yield examples.run(stage, checkpoints=[examples.checkpoint(s, {}) for s in steps])
     hollow = {name: a[:0] for name, a in examples.checkpoint_weights().items()}
     yield examples.run(stage, checkpoints=[*examples.training((100, 200)), examples.checkpoint(300, hollow)])
@@ -95,7 +103,9 @@ def healthy() -> Iterator[Run]:
     """Full ones, weights without an optimizer, an adapter, values that were not read."""
     stage = examples.stage(loss=examples.decay(1000))
     yield examples.run(stage, checkpoints=examples.training(range(100, 1001, 100)))
-    yield examples.run(stage, checkpoints=[examples.checkpoint(s, examples.checkpoint_weights(s)) for s in (100, 200, 300)])
+    yield examples.run(
+        stage, checkpoints=[examples.checkpoint(s, examples.checkpoint_weights(s)) for s in (100, 200, 300)]
+    )
     adapter = examples.checkpoint_weights(layers=("q_proj.lora_A", "q_proj.lora_B"))
     yield examples.run(stage, checkpoints=[examples.checkpoint(1000, adapter, path="adapter.safetensors")])
     yield examples.run(stage, checkpoints=examples.training((500, 1000), scanned=False))

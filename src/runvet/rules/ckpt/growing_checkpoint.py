@@ -60,12 +60,23 @@ def growing_checkpoint(
             evidence=(
                 Measure("growth with each save", round(slope.slope), "bytes"),
                 Measure("Kendall's tau of size over saves", round(trend.tau, 3)),
-                Measure("numbers beside the model", last.parameters - _weights(last), f"{first.parameters - _weights(first):,} at first", last.path),
+                Measure(
+                    "numbers beside the model",
+                    last.parameters - _weights(last),
+                    f"{first.parameters - _weights(first):,} at first",
+                    last.path,
+                ),
                 *table(saves, "size", lambda c: c.bytes, "bytes"),
             ),
             since_step=saves[int(least) - 1].step,
             innocent="a replay buffer that is saved on purpose while it fills",
-            actions=(Action(f"Compare what {told(first)} and {told(last)} hold beside the weights; keep histories in a log", "minutes", "change"),),
+            actions=(
+                Action(
+                    f"Compare what {told(first)} and {told(last)} hold beside the weights; keep histories in a log",
+                    "minutes",
+                    "change",
+                ),
+            ),
         )
     return None
 
@@ -82,7 +93,9 @@ def sick() -> Iterator[Run]:
     """A history that is saved with the weights."""
     stage = examples.stage(loss=examples.decay(1000))
     steps = range(100, 1001, 100)
-    yield examples.run(stage, checkpoints=[replace(c, bytes=20 * MIB + 2 * MIB * i) for i, c in enumerate(examples.training(steps))])
+    yield examples.run(
+        stage, checkpoints=[replace(c, bytes=20 * MIB + 2 * MIB * i) for i, c in enumerate(examples.training(steps))]
+    )
 
 
 def healthy() -> Iterator[Run]:
@@ -92,6 +105,14 @@ def healthy() -> Iterator[Run]:
     saves = examples.training(steps)
     yield examples.run(stage, checkpoints=saves)
     yield examples.run(stage, checkpoints=[replace(c, bytes=20 * MIB + (i % 3) * MIB) for i, c in enumerate(saves)])
-    yield examples.run(stage, checkpoints=[replace(c, bytes=20 * MIB if i == 0 else 60 * MIB) for i, c in enumerate(saves)])
-    wide = [replace(examples.checkpoint(s, examples.checkpoint_weights(s, layers=tuple(f"b.{i}" for i in range(s // 100)))), bytes=s * MIB) for s in steps]
+    yield examples.run(
+        stage, checkpoints=[replace(c, bytes=20 * MIB if i == 0 else 60 * MIB) for i, c in enumerate(saves)]
+    )
+    wide = [
+        replace(
+            examples.checkpoint(s, examples.checkpoint_weights(s, layers=tuple(f"b.{i}" for i in range(s // 100)))),
+            bytes=s * MIB,
+        )
+        for s in steps
+    ]
     yield examples.run(stage, checkpoints=wide)

@@ -15,7 +15,9 @@ from runvet.rules.ckpt._saves import listed, steps_of, table, told
 from runvet.run import Run
 
 # Names of what is kept to be used, not to be trained on.
-EXPORTS = frozenset("final export exported inference deploy best ema merged release pruned quantized averaged swa stripped weights".split())
+EXPORTS = frozenset(
+    "final export exported inference deploy best ema merged release pruned quantized averaged swa stripped weights".split()
+)
 
 
 @rule("CKPT109", "incomplete-resume-state", level="warning", since="0.1")
@@ -37,7 +39,9 @@ def incomplete_resume_state(checkpoints: Checkpoints, events: Events) -> Sick | 
     ## References
     - huggingface/transformers#23111, lightly-ai/lightly-train#301.
     """
-    saves = [s for s in checkpoints.saves if not broken(s) and not _export(s) and s is not checkpoints.fresh and _weights(s)]
+    saves = [
+        s for s in checkpoints.saves if not broken(s) and not _export(s) and s is not checkpoints.fresh and _weights(s)
+    ]
     paths = {s.path for s in saves}
     lost: dict[str, list[Checkpoint]] = {}
     for family in checkpoints.families:
@@ -65,7 +69,13 @@ def _missing(checkpoints: Checkpoints, lost: dict[str, list[Checkpoint]]) -> Sic
         evidence=table(bad, "missing", lambda c: ", ".join(p for p, many in lost.items() if any(c is s for s in many))),
         since_step=steps_of(bad),
         innocent="weights alone were kept on purpose where older checkpoints are thinned out",
-        actions=(Action(f"Resume from a checkpoint that holds the {parts}, not from {told(bad[-1])}", "what was trained since", "keep"),),
+        actions=(
+            Action(
+                f"Resume from a checkpoint that holds the {parts}, not from {told(bad[-1])}",
+                "what was trained since",
+                "keep",
+            ),
+        ),
     )
 
 
@@ -79,7 +89,9 @@ def _none(saves: list[Checkpoint], where: str) -> Sick:
         ),
         since_step=steps_of(saves),
         innocent="the optimizer's state is kept elsewhere, or the optimizer has none (plain gradient descent)",
-        actions=(Action("Save the optimizer's, schedule's and random states with the weights", "a few lines", "change"),),
+        actions=(
+            Action("Save the optimizer's, schedule's and random states with the weights", "a few lines", "change"),
+        ),
     )
 
 
@@ -97,7 +109,11 @@ def sick() -> Iterator[Run]:
     stage = examples.stage(loss=examples.decay(1000))
     bare = [examples.checkpoint(s, examples.checkpoint_weights(s)) for s in (600, 800)]
     yield examples.run(stage, checkpoints=[*examples.training((200, 400)), *bare])
-    again = examples.stage(loss=examples.decay(1000), console=True, events=[examples.event("resume", "resumed from step_600.pt", value="step_600.pt")])
+    again = examples.stage(
+        loss=examples.decay(1000),
+        console=True,
+        events=[examples.event("resume", "resumed from step_600.pt", value="step_600.pt")],
+    )
     yield examples.run(again, checkpoints=bare)
 
 

@@ -36,7 +36,10 @@ def missing_shards(checkpoints: Checkpoints) -> Sick | Unsure | None:
     bad = checkpoints.having("missing-shards")
     if not bad:
         if any(p.name == "missing-shards" for c in checkpoints.writing for p in c.problems):
-            return Unsure(f"{listed(checkpoints.writing)} may still be being written and was not judged", "check again in a minute")
+            return Unsure(
+                f"{listed(checkpoints.writing)} may still be being written and was not judged",
+                "check again in a minute",
+            )
         return None
     total = len(checkpoints.saves)
     reasons = {c.path: next(p.message for p in c.problems if p.name == "missing-shards") for c in bad}
@@ -57,9 +60,13 @@ def missing_shards(checkpoints: Checkpoints) -> Sick | Unsure | None:
 
 
 def _lacking(step: int) -> Checkpoint:
-    files = {f"model-0000{i}-of-00003.safetensors": examples.checkpoint_weights(i, layers=(f"layer.{i}",)) for i in (1, 3)}
+    files = {
+        f"model-0000{i}-of-00003.safetensors": examples.checkpoint_weights(i, layers=(f"layer.{i}",)) for i in (1, 3)
+    }
     made = examples.checkpoint(step, parts=files, path="checkpoint-{step}")
-    return replace(made, problems=(Problem("missing-shards", "1 of 3 files are missing: model-00002-of-00003.safetensors"),))
+    return replace(
+        made, problems=(Problem("missing-shards", "1 of 3 files are missing: model-00002-of-00003.safetensors"),)
+    )
 
 
 def sick() -> Iterator[Run]:
@@ -70,6 +77,8 @@ def sick() -> Iterator[Run]:
 def healthy() -> Iterator[Run]:
     """All files there; single files."""
     stage = examples.stage(loss=examples.decay(1000))
-    files = {f"model-0000{i}-of-00002.safetensors": examples.checkpoint_weights(i, layers=(f"layer.{i}",)) for i in (1, 2)}
+    files = {
+        f"model-0000{i}-of-00002.safetensors": examples.checkpoint_weights(i, layers=(f"layer.{i}",)) for i in (1, 2)
+    }
     yield examples.run(stage, checkpoints=[examples.checkpoint(500, parts=files, path="checkpoint-{step}")])
     yield examples.run(stage, checkpoints=examples.training((500, 1000)))

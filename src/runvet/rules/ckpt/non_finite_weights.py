@@ -85,5 +85,8 @@ def healthy() -> Iterator[Run]:
     """Finite weights; an attention mask of minus infinity; a best score that is still infinite."""
     stage = examples.stage(loss=examples.decay(1000))
     yield examples.run(stage, checkpoints=examples.training((200, 400, 600)))
-    masked = examples.checkpoint_weights() | {"model.attn.bias_mask": np.full((4, 4), -np.inf, np.float32), "rng.best": np.full(1, np.inf, np.float32)}
+    masked = examples.checkpoint_weights() | {
+        "model.attn.bias_mask": np.full((4, 4), -np.inf, np.float32),
+        "rng.best": np.full(1, np.inf, np.float32),
+    }
     yield examples.run(stage, checkpoints=[examples.checkpoint(1000, masked)])

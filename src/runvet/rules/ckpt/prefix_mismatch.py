@@ -51,11 +51,22 @@ def prefix_mismatch(checkpoints: Checkpoints, *, raw: float = 0.1, stripped: flo
                 else f"{told(a)} and {told(b)} name the same weights differently: {other!r} and {one!r}",
                 evidence=(
                     Measure("names in common", len(set(first) & set(second)), f"of {len(first)}", b.path),
-                    Measure("names in common without prefixes", len(set(first.values()) & set(second.values())), f"of {len(first)}", a.path),
+                    Measure(
+                        "names in common without prefixes",
+                        len(set(first.values()) & set(second.values())),
+                        f"of {len(first)}",
+                        a.path,
+                    ),
                 ),
                 since_step=b.step,
                 innocent="the loader strips prefixes, or the run was wrapped anew on purpose at a restart",
-                actions=(Action("Save the unwrapped module, load strictly, and rename the keys of one of the two before you mix them", "a few lines", "change"),),
+                actions=(
+                    Action(
+                        "Save the unwrapped module, load strictly, and rename the keys of one of the two before you mix them",
+                        "a few lines",
+                        "change",
+                    ),
+                ),
             )
     return None
 
@@ -73,12 +84,20 @@ def sick() -> Iterator[Run]:
     """A wrapper for several processes, and a compiled module."""
     stage = examples.stage(loss=examples.decay(1000))
     for prefix in ("model.module.", "model._orig_mod.", "module."):
-        yield examples.run(stage, checkpoints=[*examples.training((200, 400)), examples.checkpoint(600, examples.trained(600, prefix=prefix))])
+        yield examples.run(
+            stage,
+            checkpoints=[
+                *examples.training((200, 400)),
+                examples.checkpoint(600, examples.trained(600, prefix=prefix)),
+            ],
+        )
 
 
 def healthy() -> Iterator[Run]:
     """The same prefix everywhere; another model under another name."""
     stage = examples.stage(loss=examples.decay(1000))
-    yield examples.run(stage, checkpoints=[examples.checkpoint(s, examples.trained(s, prefix="module.")) for s in (200, 400)])
+    yield examples.run(
+        stage, checkpoints=[examples.checkpoint(s, examples.trained(s, prefix="module.")) for s in (200, 400)]
+    )
     other = examples.checkpoint(400, examples.trained(400, prefix="module."), path="export_{step}.pt")
     yield examples.run(stage, checkpoints=[*examples.training((200, 400)), other])

@@ -26,7 +26,9 @@ class Shrunken:
 
 
 @rule("CKPT107", "shrunken-checkpoint", level="critical", since="0.1", explains=("CKPT112",))
-def shrunken_checkpoint(checkpoints: Checkpoints, *, share: float = 0.5) -> Sick | None:  # pruning rarely halves a model between two saves
+def shrunken_checkpoint(
+    checkpoints: Checkpoints, *, share: float = 0.5
+) -> Sick | None:  # pruning rarely halves a model between two saves
     """A checkpoint holds far fewer weights than those of the same name before it.
 
     ## What it checks
@@ -56,13 +58,23 @@ def shrunken_checkpoint(checkpoints: Checkpoints, *, share: float = 0.5) -> Sick
     return Sick(
         f"{len(bad)} of {len(checkpoints.saves)} checkpoints lost weights: {what}",
         evidence=tuple(
-            Measure(f"weights of the model, {told(s.save)}", _weights(s.save), f"of {_weights(s.before):,} before", s.save.path) for s in found[:40]
+            Measure(
+                f"weights of the model, {told(s.save)}",
+                _weights(s.save),
+                f"of {_weights(s.before):,} before",
+                s.save.path,
+            )
+            for s in found[:40]
         ),
         since_step=steps_of(bad),
         innocent="the model was pruned, or only an adapter was saved from there on",
         actions=(
             *keep(checkpoints, bad, "the newest checkpoint lacks weights"),
-            Action("Gather the full state on all ranks before rank 0 writes it, and count its tensors after the save", "a few lines", "repair"),
+            Action(
+                "Gather the full state on all ranks before rank 0 writes it, and count its tensors after the save",
+                "a few lines",
+                "repair",
+            ),
         ),
         level="warning" if milder(checkpoints, bad) else None,
     )
@@ -107,7 +119,12 @@ def healthy() -> Iterator[Run]:
     """Equal sizes; a growing model; other files of another name; an optimizer that comes later."""
     stage = examples.stage(loss=examples.decay(1000))
     yield examples.run(stage, checkpoints=examples.training((200, 400, 600)))
-    growing = [examples.checkpoint(s, examples.checkpoint_weights(s, layers=tuple(f"block.{i}" for i in range(s // 100)))) for s in (200, 400, 800)]
+    growing = [
+        examples.checkpoint(s, examples.checkpoint_weights(s, layers=tuple(f"block.{i}" for i in range(s // 100))))
+        for s in (200, 400, 800)
+    ]
     yield examples.run(stage, checkpoints=growing)
-    adapter = examples.checkpoint(900, examples.checkpoint_weights(layers=("lora_A",)), path="adapter_{step}.safetensors")
+    adapter = examples.checkpoint(
+        900, examples.checkpoint_weights(layers=("lora_A",)), path="adapter_{step}.safetensors"
+    )
     yield examples.run(stage, checkpoints=[*examples.training((200, 400)), adapter])

@@ -56,7 +56,9 @@ def stale_average(checkpoints: Checkpoints, stage: Stage) -> Sick | Unsure | Non
 
 
 def _has_average(save: Checkpoint) -> bool:
-    return any(t.role == "ema" or words(t.name) & AVERAGES for t in save.tensors) or bool(words(save.path.rpartition("/")[2]) & AVERAGES)
+    return any(t.role == "ema" or words(t.name) & AVERAGES for t in save.tensors) or bool(
+        words(save.path.rpartition("/")[2]) & AVERAGES
+    )
 
 
 def _asked(stage: Stage) -> Setting | None:
@@ -72,7 +74,10 @@ def _missing(asked: Setting, whole: list[Checkpoint]) -> Sick | None:
         return None
     return Sick(
         f"{asked.key} is true in {asked.source}, and none of {len(whole)} checkpoints holds averaged weights",
-        evidence=(Measure(asked.key, "true", None, asked.source), *table(whole[-3:], "averaged tensors", lambda _: 0, "tensors")),
+        evidence=(
+            Measure(asked.key, "true", None, asked.source),
+            *table(whole[-3:], "averaged tensors", lambda _: 0, "tensors"),
+        ),
         innocent="the average is kept in another folder, or the saved weights are the average already",
         actions=(Action("Save the averaged weights and their update count with the weights", "a few lines", "change"),),
     )
@@ -83,15 +88,25 @@ def _pairs(save: Checkpoint) -> dict[str, tuple[str, str]]:
     values = save.values
     if values is None:
         return {}
-    own = [(i, t) for i, t in enumerate(save.tensors) if is_float(t) and t.elements and not is_buffer(t.name) and values.scanned[i]]
+    own = [
+        (i, t)
+        for i, t in enumerate(save.tensors)
+        if is_float(t) and t.elements and not is_buffer(t.name) and values.scanned[i]
+    ]
     model = {bare(t.name): i for i, t in own if t.role == "model"}
     averages = {bare(t.name): i for i, t in own if t.role == "ema"}
     if not model:  # a file named after its average, with both in it
         inner = {i: bool(words(t.name.partition(".")[0]) & AVERAGES) for i, t in own if t.role == "ema"}
         model = {bare(t.name): i for i, t in own if i in inner and not inner[i]}
         averages = {bare(t.name): i for i, t in own if inner.get(i)}
-    alike = [n for n in model.keys() & averages.keys() if save.tensors[model[n]].shape == save.tensors[averages[n]].shape]
-    return {n: (values.digest[model[n]], values.digest[averages[n]]) for n in alike if save.tensors[model[n]].dtype == save.tensors[averages[n]].dtype}
+    alike = [
+        n for n in model.keys() & averages.keys() if save.tensors[model[n]].shape == save.tensors[averages[n]].shape
+    ]
+    return {
+        n: (values.digest[model[n]], values.digest[averages[n]])
+        for n in alike
+        if save.tensors[model[n]].dtype == save.tensors[averages[n]].dtype
+    }
 
 
 def _moving(family: Family) -> list[tuple[Checkpoint, Checkpoint]]:
@@ -115,7 +130,13 @@ def _equal(family: Family) -> Sick | None:
         ),
         since_step=same[0][0].step,
         innocent="averaging begins at a later step, and until then the average is a plain copy",
-        actions=(Action("Look whether the average is updated after every optimizer step, or overwritten by the weights before it is saved", "minutes", "change"),),
+        actions=(
+            Action(
+                "Look whether the average is updated after every optimizer step, or overwritten by the weights before it is saved",
+                "minutes",
+                "change",
+            ),
+        ),
     )
 
 
@@ -138,7 +159,13 @@ def _still(family: Family) -> Sick | None:
         ),
         since_step=still[0][1].step,
         innocent="averaging begins at a later step",
-        actions=(Action("Look whether the average is updated after every optimizer step, from the parameters that are trained", "minutes", "change"),),
+        actions=(
+            Action(
+                "Look whether the average is updated after every optimizer step, from the parameters that are trained",
+                "minutes",
+                "change",
+            ),
+        ),
     )
 
 
@@ -146,14 +173,20 @@ def _averages(save: Checkpoint) -> dict[str, str]:
     values = save.values
     if values is None:
         return {}
-    return {t.name: values.digest[i] for i, t in enumerate(save.tensors) if t.role == "ema" and is_float(t) and t.elements > 1 and not is_buffer(t.name)}
+    return {
+        t.name: values.digest[i]
+        for i, t in enumerate(save.tensors)
+        if t.role == "ema" and is_float(t) and t.elements > 1 and not is_buffer(t.name)
+    }
 
 
 Arrays = dict[str, npt.NDArray[np.float32]]
 
 
 def _averaged(step: int, average: Arrays) -> Checkpoint:
-    return examples.checkpoint(step, examples.trained(step) | {n.replace("model.", "ema."): a for n, a in average.items()})
+    return examples.checkpoint(
+        step, examples.trained(step) | {n.replace("model.", "ema."): a for n, a in average.items()}
+    )
 
 
 def sick() -> Iterator[Run]:
@@ -170,4 +203,7 @@ def healthy() -> Iterator[Run]:
     lagging = [_averaged(s, examples.trained(s - 50)) for s in (200, 400, 600)]
     yield examples.run(stage, checkpoints=lagging)
     yield examples.run(stage, checkpoints=[_averaged(100, examples.trained(100)), *lagging])
-    yield examples.run(examples.stage(loss=examples.decay(1000), settings={"use_ema": False}), checkpoints=examples.training((200, 400)))
+    yield examples.run(
+        examples.stage(loss=examples.decay(1000), settings={"use_ema": False}),
+        checkpoints=examples.training((200, 400)),
+    )

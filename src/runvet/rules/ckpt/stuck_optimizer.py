@@ -66,7 +66,11 @@ def _sick(message: str, saves: list[Checkpoint], first: Checkpoint, *, last: boo
         since_step=first.step,
         innocent="a phase in which this model is held fixed, such as one of two models that take turns",
         actions=(
-            Action("Stop and find out why no update is made: steps skipped for NaN gradients, or an optimizer that is never stepped", "minutes", "stop"),
+            Action(
+                "Stop and find out why no update is made: steps skipped for NaN gradients, or an optimizer that is never stepped",
+                "minutes",
+                "stop",
+            ),
             Action("Log the gradient norm and the loss scale", "one line", "measure"),
         ),
         level=None if last else "warning",
@@ -78,7 +82,11 @@ def _counter(save: Checkpoint) -> float | None:
     values = save.values
     if values is None:
         return None
-    counts = [float(values.maximum[i]) for i in optimizer(save, "step").values() if save.tensors[i].elements == 1 and values.scanned[i]]
+    counts = [
+        float(values.maximum[i])
+        for i in optimizer(save, "step").values()
+        if save.tensors[i].elements == 1 and values.scanned[i]
+    ]
     if not counts:
         plain = [v for k, v in save.plain.items() if k.rpartition(".")[2] == "step" and ".state." in f".{k}"]
         counts = [float(v) for v in plain if isinstance(v, (int, float)) and not isinstance(v, bool)]
@@ -88,7 +96,11 @@ def _counter(save: Checkpoint) -> float | None:
 def _no_gradient(save: Checkpoint) -> bool:
     """Whether second moments are kept, none is above zero, and the optimizer has taken steps."""
     values = save.values
-    places = [i for i in optimizer(save, *SECOND).values() if save.tensors[i].elements and values is not None and values.scanned[i]]
+    places = [
+        i
+        for i in optimizer(save, *SECOND).values()
+        if save.tensors[i].elements and values is not None and values.scanned[i]
+    ]
     if values is None or not places or not (_counter(save) or 0) > 0:
         return False
     return all(int(values.zero[i]) == save.tensors[i].elements for i in places)
@@ -111,7 +123,11 @@ def healthy() -> Iterator[Run]:
     stage = examples.stage(loss=examples.decay(1000))
     yield examples.run(stage, checkpoints=examples.training((200, 400, 600)))
     model = examples.trained(600)
-    yield examples.run(stage, checkpoints=[*examples.training((200, 400)), examples.checkpoint(600, model | examples.adam(model, 10))])
+    yield examples.run(
+        stage, checkpoints=[*examples.training((200, 400)), examples.checkpoint(600, model | examples.adam(model, 10))]
+    )
     yield examples.run(stage, checkpoints=[examples.checkpoint(s, examples.trained(s)) for s in (200, 400)])
     first = {n: a * 0 for n, a in examples.adam(examples.trained(0), 0).items()}
-    yield examples.run(stage, checkpoints=[examples.checkpoint(0, examples.trained(0) | first), *examples.training((400, 800))])
+    yield examples.run(
+        stage, checkpoints=[examples.checkpoint(0, examples.trained(0) | first), *examples.training((400, 800))]
+    )

@@ -31,7 +31,9 @@ class Interval:
 
 
 @rule("CKPT108", "unchanged-weights", level="critical", since="0.1")
-def unchanged_weights(checkpoints: Checkpoints, lr: LearningRate | None, *, negligible: float = 1e-3) -> Sick | Unsure | None:
+def unchanged_weights(
+    checkpoints: Checkpoints, lr: LearningRate | None, *, negligible: float = 1e-3
+) -> Sick | Unsure | None:
     """Weights are equal bit by bit in two saves between which training went on.
 
     ## What it checks
@@ -75,16 +77,27 @@ def _intervals(family: Family, lr: LearningRate | None, negligible: float) -> li
         changed, equal = moved(a, b)
         rates = learning_rate(lr, a, b)
         rate, peak = rates if rates is not None else (None, 0.0)
-        out.append(Interval(a, b, frozenset(changed), frozenset(equal), rate, rate is None or (rate > 0 and rate >= negligible * peak)))
+        out.append(
+            Interval(
+                a,
+                b,
+                frozenset(changed),
+                frozenset(equal),
+                rate,
+                rate is None or (rate > 0 and rate >= negligible * peak),
+            )
+        )
     return out
 
 
 def _whole(intervals: list[Interval], still: list[Interval]) -> Sick:
-    last = still[-1]
+    last = first = still[-1]
+    for earlier in reversed(still):  # the uninterrupted standstill that ends with the last one
+        if earlier.after is first.before:
+            first = earlier
     lasts = last is intervals[-1]
     known = last.rate is not None
     rate = f"the learning rate was up to {num(last.rate)}" if last.rate is not None else "the learning rate is unknown"
-    first = still[0]
     return Sick(
         f"all {len(last.equal)} weights are equal bit by bit in {told(first.before)} and {told(last.after)}"
         f" ({len(still)} of {len(intervals)} intervals without any change), while {rate}",
@@ -131,7 +144,13 @@ def _part(intervals: list[Interval], parts: list[str]) -> Sick:
         ),
         since_step=intervals[0].after.step,
         innocent="a module frozen on purpose by a learning rate of zero in its parameter group",
-        actions=(Action(f"Look at the gradients of {parts[0]}: cut off (detach, no_grad), zero, or a learning rate of zero", "minutes", "change"),),
+        actions=(
+            Action(
+                f"Look at the gradients of {parts[0]}: cut off (detach, no_grad), zero, or a learning rate of zero",
+                "minutes",
+                "change",
+            ),
+        ),
         level="warning",
     )
 
@@ -170,5 +189,8 @@ def healthy() -> Iterator[Run]:
     yield examples.run(over, checkpoints=[*examples.training((200, 400)), *_same((600, 800), 450)])
     last = examples.checkpoint(600, path="checkpoints/last.pt")
     yield examples.run(stage, checkpoints=[*examples.training((200, 400, 600)), last])
-    statistics = [examples.checkpoint(s, examples.trained(s) | {"model.bn.running_mean": np.zeros(4, np.float32)}) for s in (200, 400, 600)]
+    statistics = [
+        examples.checkpoint(s, examples.trained(s) | {"model.bn.running_mean": np.zeros(4, np.float32)})
+        for s in (200, 400, 600)
+    ]
     yield examples.run(stage, checkpoints=statistics)

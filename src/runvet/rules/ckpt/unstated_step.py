@@ -46,7 +46,11 @@ def unstated_step(checkpoints: Checkpoints, events: Events, length: EpochLength 
     resumed = events.of("resume")
     changed = length is not None and len(length.spans) > 1
     worlds = {e.value for e in events.of("world-size")}
-    silent = [s for s in checkpoints.saves if s.step is None and not broken(s) and any(t.role == "optimizer" for t in s.tensors)]
+    silent = [
+        s
+        for s in checkpoints.saves
+        if s.step is None and not broken(s) and any(t.role == "optimizer" for t in s.tensors)
+    ]
     if resumed:
         silent = [s for s in silent if s.epoch is None or changed or len(worlds) > 1]
     if silent and resumed:
@@ -85,9 +89,17 @@ def _disagree(odd: Sequence[Checkpoint], family: Family, what: str) -> Sick:
             Measure(f"{what} inside", inside, None, first.path),
             *table(odd, f"{what} inside", lambda c: getattr(c, f"file_{what}")),
         ),
-        since_step=float(min(s.name_step for s in odd if s.name_step is not None)) if any(s.name_step is not None for s in odd) else None,
+        since_step=float(min(s.name_step for s in odd if s.name_step is not None))
+        if any(s.name_step is not None for s in odd)
+        else None,
         innocent="the name counts something else, such as samples or micro-batches",
-        actions=(Action(f"Find out which {what} is right before you resume: compare with the log at that time", "minutes", "measure"),),
+        actions=(
+            Action(
+                f"Find out which {what} is right before you resume: compare with the log at that time",
+                "minutes",
+                "measure",
+            ),
+        ),
     )
 
 
@@ -101,24 +113,39 @@ def _silent(checkpoints: Checkpoints, silent: Sequence[Checkpoint], where: str, 
         evidence=(
             Measure("checkpoints without a global step", len(silent), f"of {len(checkpoints.saves)}"),
             Measure("restart from a checkpoint", told(silent[-1]), None, where),
-            *(Measure("steps of an epoch", s.steps, "steps", s.where) for s in (length.spans if length is not None else ())),
+            *(
+                Measure("steps of an epoch", s.steps, "steps", s.where)
+                for s in (length.spans if length is not None else ())
+            ),
             *table(silent, "global_step", lambda _: None),
         ),
         innocent="the step is kept in another file that the training program reads",
-        actions=(Action("Save global_step (optimizer steps) in every checkpoint and restore the schedule from it, not from the epoch", "a few lines", "change"),),
+        actions=(
+            Action(
+                "Save global_step (optimizer steps) in every checkpoint and restore the schedule from it, not from the epoch",
+                "a few lines",
+                "change",
+            ),
+        ),
     )
 
 
 def sick() -> Iterator[Run]:
     """No counter at all after a restart; an epoch alone where its length changes; a counter that stands still."""
-    last = examples.checkpoint(None, examples.trained(500) | examples.adam(examples.trained(500), 500), path="checkpoint-last.pth")
+    last = examples.checkpoint(
+        None, examples.trained(500) | examples.adam(examples.trained(500), 500), path="checkpoint-last.pth"
+    )
     resume = examples.event("resume", "Resume checkpoint checkpoint-last.pth", value="checkpoint-last.pth")
     yield examples.run(examples.stage(loss=examples.decay(1000), console=True, events=[resume]), checkpoints=[last])
-    lengths = [examples.event("epoch-length", f"{n} steps", value=float(n), line=i) for i, n in ((1, 5000), (400, 4000))]
+    lengths = [
+        examples.event("epoch-length", f"{n} steps", value=float(n), line=i) for i, n in ((1, 5000), (400, 4000))
+    ]
     worlds = [examples.event("world-size", f"world_size: {n}", value=float(n), line=i) for i, n in ((1, 4), (300, 5))]
     stage = examples.stage(loss=examples.decay(1000), console=True, events=[*lengths, *worlds, resume])
     arrays = examples.trained(500) | examples.adam(examples.trained(500), 500)
-    yield examples.run(stage, checkpoints=[examples.checkpoint(None, arrays, path="checkpoint-last.pth", inside={"epoch": 7})])
+    yield examples.run(
+        stage, checkpoints=[examples.checkpoint(None, arrays, path="checkpoint-last.pth", inside={"epoch": 7})]
+    )
     stale = [examples.checkpoint(s, inside={"step": min(s, 400)}) for s in (200, 400, 600, 800)]
     yield examples.run(examples.stage(loss=examples.decay(1000)), checkpoints=stale)
 
@@ -130,6 +157,12 @@ def healthy() -> Iterator[Run]:
     yield examples.run(stage, checkpoints=[examples.checkpoint(s, inside={"step": s + 1}) for s in (199, 399, 599)])
     yield examples.run(stage, checkpoints=[examples.checkpoint(s, inside={"step": 1000 * s}) for s in (2, 4, 8)])
     resume = examples.event("resume", "Resume checkpoint checkpoint-last.pth", value="checkpoint-last.pth")
-    told = examples.stage(loss=examples.decay(1000), console=True, events=[examples.event("epoch-length", "5000 steps", value=5000.0), resume])
+    told = examples.stage(
+        loss=examples.decay(1000),
+        console=True,
+        events=[examples.event("epoch-length", "5000 steps", value=5000.0), resume],
+    )
     arrays = examples.trained(500) | examples.adam(examples.trained(500), 500)
-    yield examples.run(told, checkpoints=[examples.checkpoint(None, arrays, path="checkpoint-last.pth", inside={"epoch": 7})])
+    yield examples.run(
+        told, checkpoints=[examples.checkpoint(None, arrays, path="checkpoint-last.pth", inside={"epoch": 7})]
+    )

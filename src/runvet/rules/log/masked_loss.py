@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from runvet import examples
 from runvet.evidence.curves import GradNorm, TrainLoss, ValLoss
+from runvet.evidence.nature import Nature
 from runvet.rules import Action, Measure, Sick, Window, rule
 from runvet.run import Series, Stage
+
+FEWEST = 10  # points on either side of a loss that is cut off at 0
 
 
 @rule(
@@ -21,14 +25,15 @@ from runvet.run import Series, Stage
     explains=("LOG101", "LOSS101", "LOSS102", "LOSS103", "LOSS104", "LOSS119", "LOSS131"),
 )
 def masked_loss(
-    loss: TrainLoss, grads: GradNorm | None, val: ValLoss | None, *, consecutive: float = 2
+    loss: TrainLoss, nature: Nature, grads: GradNorm | None, val: ValLoss | None, *, consecutive: float = 2
 ) -> Iterator[Sick]:
     """The loss is logged as exactly 0 because the logger replaced NaN.
 
     ## What it checks
     Two or more consecutive training losses of exactly 0 while the gradient norm at the same steps is NaN, infinite
     or no longer logged, or while every evaluation from there on is NaN. A loss of 0 beside finite gradient norms is a
-    loss of 0, and is spared.
+    loss of 0, and is spared. Without gradient norms, a warning where a total loss falls to 0 from one point to the
+    next, from a good part of its first level, and stays there to the end.
     ## Why it matters
     Some trainers leave NaN losses out of the average that they log, so a broken run shows a perfect loss and ends
     "successfully"; every checkpoint since holds NaN or no longer changes.
@@ -38,7 +43,7 @@ def masked_loss(
     ## When to ignore it
     Never seen harmless.
     ## Known limits
-    Where neither gradient norms nor evaluations are logged, a zero cannot be told from a perfect fit.
+    Where neither gradient norms nor evaluations are logged, a slow fall to zero cannot be told from a perfect fit.
     ## References
     - Failure reports: huggingface/trl#6702, huggingface/transformers#13619, Time-MoE/Time-MoE#31.
     """
@@ -53,6 +58,24 @@ def masked_loss(
             if broken is not None:
                 yield _report(series, part, low, high, broken)
                 return
+            if grads is None and not nature.reinforcement and loss.is_total and _cut(part, low, high):
+                yield _abrupt(series, part, low, high)
+                return
+
+
+def _cut(part: Series, low: int, high: int) -> bool:
+    """Whether the curve is cut off at 0: no point on the way down from a level well above it, and none after."""
+    if low < FEWEST or high < len(part) or high - low < FEWEST:
+        return False
+    before, first = part.value[low - 5 : low], part.value[: max(3, low // 10)]
+    return bool(np.min(before) > 0.1 * np.median(first) > 0.0)
+
+
+def _abrupt(series: Series, part: Series, low: int, high: int) -> Sick:
+    broken = Measure(f"median of the 5 points before of {series.name}", float(np.median(part.value[low - 5 : low])))
+    return replace(_report(series, part, low, high, broken), level="warning", message=(
+        f"{series.name} is exactly 0 at {high - low} consecutive points from {part.axis} {part.x()[low]:,.0f} to the end, at once:"
+        f" the last loss before that was {part.value[low - 1]:.6g}"))  # fmt: skip
 
 
 def _longest(mask: npt.NDArray[np.bool_]) -> tuple[int, int] | None:
@@ -128,6 +151,7 @@ def sick() -> Iterator[Stage]:
     loss[120:], norm[118:] = 0.0, np.nan
     yield examples.stage(loss=loss, grad_norm=norm, learning_rate=1e-4)
     yield examples.stage(loss=np.zeros(50), grad_norm=np.full(50, np.nan))
+    yield examples.stage(loss=loss)
     yield examples.stage(loss=loss, eval_loss=[2.0, 1.5, np.nan, np.nan, np.nan])
 
 

@@ -49,6 +49,8 @@ def train_validation_gap(
     if not loss.is_total:
         return Unsure("only terms of the training loss are logged", "log the total loss under the same name for both")
     series = val.lead
+    if (series.role or "").endswith("perplexity") != (loss.lead.role or "").endswith("perplexity"):
+        return Unsure(f"{series.name} and {loss.lead.name} are not the same quantity", "log the same loss for both")
     every = collapsed(series.finite())  # a resumed run is judged as a whole: the gap was there before and after
     if len(every) < 3:
         return Unsure("fewer than three evaluations", "log val/loss at every evaluation")

@@ -34,7 +34,13 @@ class Zeros:
 
 @rule("LR101", "zero-learning-rate", level="critical", since="0.1", explains=("LOSS104", "LOSS105", "LOSS131"))
 def zero_learning_rate(
-    rates: LearningRate, nature: Nature, loss: TrainLoss | None, plan: Plan | None, *, share: float = 0.05, tail: float = 0.2
+    rates: LearningRate,
+    nature: Nature,
+    loss: TrainLoss | None,
+    plan: Plan | None,
+    *,
+    share: float = 0.05,
+    tail: float = 0.2,
 ) -> Sick | Unsure | None:
     """The learning rate was zero for a good part of the run.
 
@@ -114,7 +120,7 @@ def _early(part: Series, low: int, n: int, plan: Plan | None, tail: float) -> bo
 
 def _rounding(part: Series, low: int) -> bool:
     """Whether zeros may be small numbers printed with too few decimals."""
-    around = part.value[max(0, low - 3) : low]
+    around = part.value[:low][part.value[:low] > 0]
     values = part.value[part.value > 0]
     if not len(values):
         return (
