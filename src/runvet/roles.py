@@ -215,10 +215,10 @@ def _only_split(name: str) -> bool:
 
 
 def _falls(series: Series) -> bool:
-    """Whether the median of the last third of a curve lies below that of the first third."""
+    """Whether a curve goes down in its first third, as losses do even where they diverge later."""
     v = series.value[np.isfinite(series.value)]
-    third = max(1, len(v) // 3)
-    return bool(len(v)) and float(np.median(v[-third:])) <= float(np.median(v[:third]))
+    part = max(1, len(v) // 6)
+    return bool(len(v)) and float(np.median(v[part : 2 * part + 1])) <= float(np.median(v[:part]))
 
 
 def _main_terms(series: Sequence[Series]) -> frozenset[str]:
