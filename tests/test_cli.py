@@ -33,7 +33,13 @@ def report(*arguments: object) -> dict[str, object]:
 
 @pytest.mark.parametrize(
     ("name", "status", "rule"),
-    [("healthy", 0, None), ("diverging", 1, "LOSS101"), ("overfitted", 1, "LOSS105"), ("divided-loss", 1, "LOSS114"), ("crashed", 1, "LOG103")],
+    [
+        ("healthy", 0, None),
+        ("diverging", 1, "LOSS101"),
+        ("overfitted", 1, "LOSS105"),
+        ("divided-loss", 1, "LOSS114"),
+        ("crashed", 1, "LOG103"),
+    ],
 )
 def test_example_runs(name: str, status: int, rule: str | None) -> None:
     code, out, err = runvet("check", EXAMPLES / name)

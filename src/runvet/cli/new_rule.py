@@ -12,8 +12,19 @@ from runvet.cli.common import fail
 @click.command("new-rule")
 @click.argument("code")
 @click.argument("name")
-@click.option("--level", type=click.Choice(["critical", "warning"]), default="warning", show_default=True, help="Worst level that it may give.")
-@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Where to write the file (default: here).")
+@click.option(
+    "--level",
+    type=click.Choice(["critical", "warning"]),
+    default="warning",
+    show_default=True,
+    help="Worst level that it may give.",
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="Where to write the file (default: here).",
+)
 def command(code: str, name: str, level: str, folder: Path) -> None:
     """Write a running rule with examples, CODE and NAME as given: a file to change, not to start from nothing."""
     from runvet import engine, pages
