@@ -172,3 +172,14 @@ def test_names_keep_their_apostrophes(tmp_path: Path) -> None:
     assert values(log, "perte d'entraînement") == [2.5, 2.0, 1.5]
     assert values(log, "perte de validation") == [3.5, 3.0, 2.5]
     assert [e.value for e in events(log, "planned-epochs")] == [3]
+
+
+def test_marian_counts_updates_and_names_with_points(tmp_path: Path) -> None:
+    rows = [
+        f"[2021-07-17 21:1{i}:31] Ep. 1 : Up. {i}000 : Sen. {i},529,093 : Cost {4 - i}.5 : Time 817.42s : 2193.04 words/s : L.r. {i}.5e-05\n"
+        for i in (1, 2, 3)
+    ]
+    log = read_text(tmp_path, "".join(rows))
+    assert values(log, "Cost") == [3.5, 2.5, 1.5]
+    assert values(log, "L.r") == [1.5e-5, 2.5e-5, 3.5e-5]
+    assert steps(log, "Cost") == [1000, 2000, 3000]

@@ -42,4 +42,7 @@ class Background:
         self.join()
         error, self._error = self._error, None
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                error = None  # the error knows this frame

@@ -167,13 +167,8 @@ class CheckpointManager:
 
     def wait(self) -> None:
         """Wait for the save in the background. Raises its error, on every rank."""
-        error: BaseException | None = None
-        try:
-            self._background.wait()
-        except Exception as raised:
-            error = raised
         if self._snapshot is not None:
-            ranks.agreed(error)
+            ranks.together(self._background.wait)
 
     def close(self) -> None:
         """Wait, and give SIGTERM back."""
@@ -197,13 +192,11 @@ class CheckpointManager:
         _open.discard(self)
 
     def _together(self, final: Path, gathered: Gathered, facts: Facts) -> None:
-        error: BaseException | None = None
-        try:
+        def write() -> None:
             if ranks.rank() == 0:
                 self._write(final, gathered, facts, gathered.state)
-        except Exception as raised:
-            error = raised
-        ranks.agreed(error)
+
+        ranks.together(write)
 
     def _in_background(self, final: Path, gathered: Gathered, facts: Facts) -> None:
         if ranks.rank() != 0 or self._snapshot is None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from runvet.checkpoints.writing.errors import need_torch
+
+Result = TypeVar("Result")
 
 
 def _group() -> Any:
@@ -44,17 +47,29 @@ def collected(value: Any) -> list[Any]:
     return box
 
 
-def agreed(error: BaseException | None) -> None:
-    """Raise the same error on every rank if one has an error, so that none waits for another.
+def together(act: Callable[[], Result]) -> Result:
+    """Do this rank's part, then learn whether every rank managed its own; collective.
 
-    The rank itself raises its own; the others that of the first rank which has one.
+    An error of any rank is raised on all, so that none waits for another: a rank raises its own, the others that of
+    the first rank which has one.
     """
-    every = collected(_portable(error))
-    if error is not None:
-        raise error
-    first = next((e for e in every if e is not None), None)
-    if first is not None:
-        raise first
+    error: BaseException | None = None
+    result: Any = None
+    try:
+        result = act()
+    except Exception as raised:
+        error = raised
+    try:
+        every = collected(_portable(error))
+        if error is not None:
+            raise error
+        first = next((e for e in every if e is not None), None)
+        if first is not None:
+            raise first
+        made: Result = result
+        return made
+    finally:
+        error = result = None  # the error knows this frame: they would keep each other, and the state, in memory
 
 
 def _portable(error: BaseException | None) -> BaseException | None:

@@ -54,16 +54,14 @@ def save(
     final = Path(path)
     if sharded:
         return write_sharded(final, gathered.state, facts)
-    error: BaseException | None = None
-    manifest = None
-    try:
-        if ranks.rank() == 0:
-            refuse_non_finite(gathered.state, allow_non_finite)
-            manifest = write_full(final, gathered.state, facts)
-    except Exception as raised:
-        error = raised
-    ranks.agreed(error)
-    return manifest
+
+    def write() -> Manifest | None:
+        if ranks.rank() != 0:
+            return None
+        refuse_non_finite(gathered.state, allow_non_finite)
+        return write_full(final, gathered.state, facts)
+
+    return ranks.together(write)
 
 
 def collected_parts(
@@ -75,19 +73,17 @@ def collected_parts(
 ) -> Gathered:
     """Gather, and refuse what is empty or has lost tensors of `before`; collective, with the same outcome everywhere."""
     torch = need_torch()
-    error: BaseException | None = None
-    gathered = Gathered({})
-    try:
+
+    def collect() -> Gathered:
         with torch.no_grad():
             gathered = gather(parts, sharded=sharded, offload=offload)
         if sharded or ranks.rank() == 0:
             refuse_empty(gathered.state, gathered.expected)
             if before:
                 refuse_lost(judged_shapes(gathered.state), before)
-    except Exception as raised:
-        error = raised
-    ranks.agreed(error)
-    return gathered
+        return gathered
+
+    return ranks.together(collect)
 
 
 def judged_shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,34 +29,36 @@ def write_sharded(final: Path, state: Mapping[str, Any], facts: Facts) -> Manife
 
     made = Path(ranks.told(str(atomic.temporary(final))))
     plain, apart = split(state, lambda name: name.split(".")[0] in ("model", "ema", "optimizer"))
-    error: BaseException | None = None
-    manifest = None
+
+    def begin() -> None:
+        if ranks.rank() == 0:
+            made.mkdir(parents=True)
+
+    def shards() -> None:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*single process")
+            save(dict(apart), checkpoint_id=made)
+
+    def finish() -> Manifest | None:
+        return _finish(made, final, plain, apart, state, facts) if ranks.rank() == 0 else None
+
     try:
-        try:
-            if ranks.rank() == 0:
-                made.mkdir(parents=True)
-        except OSError as raised:
-            error = failed(final, raised)
-        ranks.agreed(error)
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message=".*single process")
-                save(dict(apart), checkpoint_id=made)
-        except Exception as raised:  # torch has its own class for errors of other ranks
-            error = failed(final, raised)
-        ranks.agreed(error)
-        try:
-            if ranks.rank() == 0:
-                manifest = _finish(made, final, plain, apart, state, facts)
-        except (RefusedCheckpoint, SaveFailed) as raised:
-            error = raised
-        except Exception as raised:
-            error = failed(final, raised)
-        ranks.agreed(error)
+        for part in (begin, shards):
+            ranks.together(lambda part=part: _named(final, part))
+        return ranks.together(lambda: _named(final, finish))
     finally:
         if ranks.rank() == 0:
             atomic.remove(made)
-    return manifest
+
+
+def _named(final: Path, act: Callable[[], ranks.Result]) -> ranks.Result:
+    """Errors of the disk, and the class of its own in which torch tells those of other ranks, as SaveFailed."""
+    try:
+        return act()
+    except (RefusedCheckpoint, SaveFailed):
+        raise
+    except Exception as error:
+        raise failed(final, error) from error
 
 
 def read_sharded(folder: Path, device: Any = "cpu") -> dict[str, Any]:

@@ -202,6 +202,8 @@ def _take_position(plan: Plan, atom: Atom, name: Name, gap: str, after: str, ind
         and after[counted.end() : counted.end() + 1] != "s"
     ):
         what = ("epoch", 0) if counted["e"] else ("step", 0)
+    if what is None and gap.endswith(" : Up. "):
+        what = ("step", 3)  # updates, as Marian counts them: `Ep. 1 : Up. 1000 : …`
     if what is None and name.strong and index == 0 and name.text in _LETTER:
         what = ("step", 1)
     total = words.planned(name.text) if name.text and atom.kind == "number" else ""
