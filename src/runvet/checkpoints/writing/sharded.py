@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,8 @@ def write_sharded(final: Path, state: Mapping[str, Any], facts: Facts) -> Manife
 
     try:
         for part in (begin, shards):
-            ranks.together(lambda part=part: _named(final, part))
-        return ranks.together(lambda: _named(final, finish))
+            ranks.together(partial(_named, final, part))
+        return ranks.together(partial(_named, final, finish))
     finally:
         if ranks.rank() == 0:
             atomic.remove(made)
