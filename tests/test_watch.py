@@ -56,7 +56,7 @@ def watch(*arguments: object) -> subprocess.Popen[str]:
 def test_a_healthy_run_ends_the_watch_when_it_finishes(tmp_path: Path) -> None:
     trainer = train(tmp_path / "train.log", "healthy")
     done = watch(tmp_path, "--interval", "0.4")
-    out, err = done.communicate(timeout=90)
+    out, err = done.communicate(timeout=180)
     assert trainer.wait(timeout=60) == 0
     assert err == ""
     assert "step 1,199 of 1,200" in out
@@ -73,7 +73,7 @@ def test_a_run_that_turns_sick_is_told_and_the_command_runs_once(tmp_path: Path)
     assert done.stdout is not None
     assert "no metrics yet" in done.stdout.readline()
     trainer = train(folder / "train.log", "sick")
-    out, err = done.communicate(timeout=90)
+    out, err = done.communicate(timeout=180)
     trainer.wait(timeout=60)
     assert err == ""
     assert "+ critical LOSS101 rising-loss" in out
@@ -86,7 +86,7 @@ def test_until_critical_ends_while_the_run_goes_on(tmp_path: Path) -> None:
     trainer = train(tmp_path / "train.log", "sick", pause=0.5)
     try:
         done = watch(tmp_path, "--interval", "0.3", "--until", "critical")
-        out, _ = done.communicate(timeout=90)
+        out, _ = done.communicate(timeout=180)
         assert trainer.poll() is None, "the run was over before the watch"
         assert done.returncode == 1
         assert "CRITICAL" in out
@@ -99,9 +99,11 @@ def test_ctrl_c_gives_the_verdict(tmp_path: Path) -> None:
     trainer = train(tmp_path / "train.log", "healthy", pause=5.0)
     try:
         done = watch(tmp_path, "--interval", "0.3")
-        time.sleep(4)
+        assert done.stdout is not None
+        first = done.stdout.readline()  # it has begun to watch: a signal during the start would meet the imports
         done.send_signal(signal.SIGINT)
-        out, err = done.communicate(timeout=30)
+        out, err = done.communicate(timeout=120)
+        out = first + out
         assert "interrupted" in out
         assert "checks ran" in out
         assert "Traceback" not in err
@@ -114,17 +116,17 @@ def test_ctrl_c_gives_the_verdict(tmp_path: Path) -> None:
 def test_once_and_statuses(tmp_path: Path) -> None:
     for name, status in (("healthy", 0), ("diverging", 1)):
         done = watch(EXAMPLES / name, "--once")
-        out, err = done.communicate(timeout=60)
+        out, err = done.communicate(timeout=120)
         assert (done.returncode, err) == (status, "")
         assert "checks ran" in out
     done = watch(tmp_path / "nothing", "--once")
-    assert "no such file" in done.communicate(timeout=60)[1]
+    assert "no such file" in done.communicate(timeout=120)[1]
     assert done.returncode == 2
 
 
 def test_waits_for_a_run_that_has_not_begun(tmp_path: Path) -> None:
     done = watch(tmp_path / "later", "--interval", "0.2", "--for", "1")
-    out, err = done.communicate(timeout=60)
+    out, err = done.communicate(timeout=120)
     assert "waiting for" in out
     assert "nothing was there" in err
     assert done.returncode == 2
@@ -133,7 +135,7 @@ def test_waits_for_a_run_that_has_not_begun(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [["--exec", "'"], ["--exec", ""], ["--interval", "0"]])
 def test_wrong_arguments(arguments: list[str]) -> None:
     done = watch(EXAMPLES / "healthy", *arguments)
-    assert done.communicate(timeout=60)[0] == ""
+    assert done.communicate(timeout=120)[0] == ""
     assert done.returncode == 2
 
 

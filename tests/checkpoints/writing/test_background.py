@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from runvet.checkpoints import CheckpointManager, SaveFailed, load, verify
+from runvet.checkpoints import CheckpointManager, SaveFailed, load, save, verify
 from runvet.checkpoints.writing import atomic
 from runvet.checkpoints.writing import manager as manager_module
 
@@ -106,6 +106,17 @@ def test_sigterm_without_a_handler_rolls_back(tmp_path: Path) -> None:
     with CheckpointManager(tmp_path) as manager:
         assert [p.name for p in tmp_path.iterdir()] == ["step-00000001"]
         assert manager.trusted() == tmp_path / "step-00000001"
+
+
+def test_saving_one_file_cleans_up_after_its_dead_writers(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    host = atomic.temporary(tmp_path / "x").name.split("-new-")[1].rsplit("-", 2)[0]
+    left = [tmp_path / f".{name}.runvet-new-{host}-{dead.pid}-0123abcd" for name in ("last.pt", "other.pt")]
+    for path in left:
+        path.write_text("half")
+    save(tmp_path / "last.pt", model={"a": torch.ones(2)})
+    assert [p.exists() for p in left] == [False, True]
 
 
 def test_cleaning_gives_back_what_was_set_aside(tmp_path: Path) -> None:

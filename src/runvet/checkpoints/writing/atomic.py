@@ -110,17 +110,18 @@ def remove(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def clean(folder: Path, *, own: bool = False) -> list[Path]:
+def clean(folder: Path, *, name: str | None = None, own: bool = False) -> list[Path]:
     """Delete what dead writers left in a folder, and give back what they had set aside. The paths that are gone.
 
     Files of a process that still runs, or of another machine, are left alone for a day. `own`: this process has no
     save in flight, so that files under its number are those of a dead one (in containers every restart has the same).
+    `name` cleans up after the writers of this one only.
     """
     gone = []
     with contextlib.suppress(OSError):
         for path in sorted(folder.iterdir()):
             match = _TEMPORARY.match(path.name)
-            if match is None or not _dead(path, match, own=own):
+            if match is None or (name is not None and match["name"] != name) or not _dead(path, match, own=own):
                 continue
             final = folder / match["name"]
             if match["kind"] == "old" and not final.exists():

@@ -44,6 +44,7 @@ def write_full(final: Path, state: Mapping[str, Any], facts: Facts) -> Manifest:
     made = atomic.temporary(final)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
+        atomic.clean(final.parent, name=final.name)
         if final.suffix.lower() in FILES:
             return _as_file(made, final, state, facts)
         return _as_folder(made, final, state, facts)
