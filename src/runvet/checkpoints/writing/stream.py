@@ -1,4 +1,4 @@
-"""A file that torch writes into: hashed while it is written, and sent to the disk meanwhile instead of at the end."""
+"""A file that torch writes into, and a second thread that reads it back and hashes it meanwhile."""
 
 from __future__ import annotations
 
@@ -11,45 +11,33 @@ from types import TracebackType
 
 from runvet.checkpoints.writing.atomic import write_all
 
-LARGE = 1 << 20  # bytes from which hashing beside writing is worth a second thread
-AHEAD = 128 << 20  # bytes between two calls that start the disk
+BLOCK = 4 << 20  # bytes that are read back at once: few exchanges with the thread that writes
 
 
 class HashedFile:
-    """A new file, written front to back. After `close` it is synced, and `sha256` and `size` are of what was written.
+    """A new file, written front to back. `size` is in bytes; the SHA-256 of `hashed` is of what was read back.
 
     Used as a context: an error inside leaves the file closed and unfinished, for the caller to remove.
     """
 
     def __init__(self, path: Path) -> None:
         self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-        self._digest = hashlib.sha256()
-        self._started = 0
-        self._flusher: threading.Thread | None = None
-        self._failed: OSError | None = None
         self.size = 0
-
-    @property
-    def sha256(self) -> str:
-        """64 hex digits of everything written so far."""
-        return self._digest.hexdigest()
+        self._ended = False
+        self._changed = threading.Condition()
+        self._digest = hashlib.sha256()
+        self._read = 0
+        self._failed: OSError | None = None
+        self._reader = threading.Thread(target=self._follow, args=(path,), name="runvet-hash", daemon=True)
+        self._reader.start()
 
     def write(self, data: bytes | memoryview) -> int:
-        """Append and hash. Raises OSError."""
+        """Append. Raises OSError."""
         view = memoryview(data).cast("B")
-        if len(view) >= LARGE:
-            hashing = threading.Thread(target=self._digest.update, args=(view,))
-            hashing.start()
-            try:
-                write_all(self._handle, view)
-            finally:
-                hashing.join()
-        else:
-            self._digest.update(view)
-            write_all(self._handle, view)
-        self.size += len(view)
-        if self.size - self._started >= AHEAD:
-            self._start_disk()
+        write_all(self._handle, view)
+        with self._changed:
+            self.size += len(view)
+            self._changed.notify()
         return len(view)
 
     def flush(self) -> None:
@@ -57,16 +45,20 @@ class HashedFile:
 
     def sync(self) -> None:
         """Force everything onto the disk. Raises OSError."""
-        if self._flusher is not None:
-            self._flusher.join()
+        os.fsync(self._handle)
+
+    def hashed(self) -> str:
+        """Wait until all is read back; 64 hex digits. Raises OSError, also where less can be read than was written."""
+        self._end()
         if self._failed is not None:
             raise self._failed
-        os.fsync(self._handle)
+        if self._read != self.size:
+            raise OSError(f"{self._read:,} of {self.size:,} bytes could be read back")
+        return self._digest.hexdigest()
 
     def close(self) -> None:
         """Give the file back."""
-        if self._flusher is not None:
-            self._flusher.join()
+        self._end()
         with contextlib.suppress(OSError):
             os.close(self._handle)
 
@@ -78,17 +70,25 @@ class HashedFile:
     ) -> None:
         self.close()
 
-    def _start_disk(self) -> None:
-        """Let the disk begin with what is there, so that the sync at the end is short."""
-        if self._flusher is not None and self._flusher.is_alive():
-            return
-        self._started = self.size
-        self._flusher = threading.Thread(target=self._flush, daemon=True)
-        self._flusher.start()
+    def _end(self) -> None:
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+        self._reader.join()
 
-    def _flush(self) -> None:
-        # The system reports a failed write to the disk once per handle: it must not be lost here.
+    def _follow(self, path: Path) -> None:
+        buffer = memoryview(bytearray(BLOCK))
         try:
-            getattr(os, "fdatasync", os.fsync)(self._handle)
+            with path.open("rb", buffering=0) as file:
+                while True:
+                    with self._changed:
+                        self._changed.wait_for(lambda: self._ended or self.size - self._read >= BLOCK)
+                        if self._read >= self.size:
+                            return
+                    count = file.readinto(buffer)
+                    if not count:
+                        return
+                    self._digest.update(buffer[:count])
+                    self._read += count
         except OSError as error:
             self._failed = error

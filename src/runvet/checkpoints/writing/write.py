@@ -104,7 +104,7 @@ def write_state(path: Path, name: str, state: Mapping[str, Any]) -> tuple[FileEn
             syncing.join()
         if failure:
             raise failure[0]
-        return FileEntry(name, file.size, file.sha256), counts
+        return FileEntry(name, file.size, file.hashed()), counts
 
 
 def compact(state: Mapping[str, Any]) -> Any:
