@@ -1,0 +1,1 @@
+"""What the labs share: configuration, devices, metric logs, and the table that judges every configuration."""
