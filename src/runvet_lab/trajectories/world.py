@@ -20,6 +20,8 @@ PAST = 10  # positions before the first frame
 LANE = 1.75  # from the middle of the road to the middle of a lane
 STOP = 8.0  # from the middle of the junction to the stop line
 BRAKE, PULL = 3.0, 2.0  # m/s², comfortable and always kept
+CALM = 0.7 * BRAKE  # m/s² that is planned with: the rest makes up for the delay
+BEFORE = 1.5  # m before the stop line, where the car comes to a halt
 TURN_SPEED = 5.0  # m/s on an arc
 YIELD_SPEED = 8.0  # m/s of the crossing car
 GAP = 2.5  # s that the car wants between itself and the crossing one
@@ -117,17 +119,17 @@ def _drive(
     scenes = len(intent)
     gone = -rng.uniform(15, 60, scenes)  # metres past the stop line
     speed = rng.uniform(2, 14, scenes)
-    speed = np.minimum(speed, np.sqrt(2 * BRAKE * -gone))  # nobody starts too fast to stop
+    speed = np.minimum(speed, np.sqrt(2 * CALM * (-gone - BEFORE)))  # nobody starts too fast to stop
     wish = rng.uniform(7, 14, scenes)
     slow = np.where(intent == 0, wish, np.minimum(wish, TURN_SPEED))
     path, speeds = np.empty((scenes, steps)), np.empty((scenes, steps))
     for step in range(steps):
         path[:, step], speeds[:, step] = gone, speed
-        left = np.maximum(-gone - 0.5, 0)
+        left = np.maximum(-gone - BEFORE, 0)
         calm = np.minimum(wish, np.sqrt(slow**2 + 2 * BRAKE * np.maximum(-gone, 0)))
         limit = np.where(gone < 14 * (intent > 0), calm, wish)
-        must_stop = (gone < 0) & (red | (hidden & _blocked(gone, crossing[:, step, 1])))
-        limit = np.where(must_stop, np.minimum(limit, np.sqrt(2 * BRAKE * 0.8 * left)), limit)
+        must_stop = (gone < 0.5) & (red | (hidden & _blocked(gone, crossing[:, step, 1])))
+        limit = np.where(must_stop, np.minimum(limit, np.sqrt(2 * CALM * left)), limit)
         change = np.clip((limit - speed) / 0.3, -BRAKE, PULL)
         speed = np.maximum(speed + change * DT, 0)
         gone = gone + speed * DT
