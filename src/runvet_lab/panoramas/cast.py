@@ -100,7 +100,8 @@ def _span(sensor: Sensor, relative: F, half: F) -> tuple[npt.NDArray[np.int64], 
 def _over(relative: F, half: F) -> npt.NDArray[np.bool_]:
     """Whether a vertical line through the sensor may meet the box: its circle around the middle holds the sensor."""
     aside: F = np.linalg.norm(relative[:, :2, 3], axis=1)
-    return np.less_equal(aside, np.linalg.norm(half, axis=1))
+    over: npt.NDArray[np.bool_] = aside <= np.linalg.norm(half, axis=1)
+    return over
 
 
 def _slabs(tools: Any, rays: Any, turn: Any, start: Any, half: Any) -> Any:
