@@ -42,7 +42,9 @@ def recordings(scenes: Scenes, seed: int = 0) -> list[Recording]:
         labels = tuple(cars[rng.permutation(there), step] for step in range(len(pose)))
         ids = tuple(f"{number * len(scenes.at) + frame:06d}" for frame in range(len(scenes.at)))
         texts = tuple(sentence(scenes, number, int(step)) for step in scenes.at)
-        made.append(Recording(f"{number:04d}", np.arange(len(pose), dtype=float) * DT, pose, labels, scenes.at, ids, texts))
+        made.append(
+            Recording(f"{number:04d}", np.arange(len(pose), dtype=float) * DT, pose, labels, scenes.at, ids, texts)
+        )
     return made
 
 
