@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from runvet_lab.trajectories.world import DT, INTENTS, Scenes, to_world
+from runvet_lab.trajectories.world import DT, INTENTS, STOP, Scenes, to_world
 
 F: TypeAlias = npt.NDArray[np.float64]
 
@@ -53,4 +53,6 @@ def sentence(scenes: Scenes, scene: int, step: int) -> str:
     speed = 3.6 * scenes.ego[scene, step, 3]
     ahead = {"straight": "goes straight on", "left": "turns left", "right": "turns right"}
     intent = INTENTS[int(scenes.intent[scene])]
-    return f"The car drives at about {5 * round(speed / 5)} km/h towards a junction and {ahead[intent]}."
+    where = "towards a junction" if scenes.ego[scene, step, 0] < -STOP else "in a junction"
+    signs = f"{scenes.limit[scene]} are allowed"
+    return f"The car drives at {round(speed)} km/h, {signs}. It is {where} and {ahead[intent]}."

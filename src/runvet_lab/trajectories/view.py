@@ -30,8 +30,8 @@ def page(folder: Path, count: int) -> str:
     setup, _ = load(folder)
     found = setup.found["val"]
     place = {name: row for row, name in enumerate(found.ids)}
-    error = np.linalg.norm(held["pred"] - held["gt"], axis=-1).mean(axis=1)
-    order = np.argsort(-error)
+    off = np.linalg.norm(held["pred"] - held["gt"], axis=-1).mean(axis=1)
+    order = np.argsort(-off)
     chosen = order[np.unique(np.linspace(0, len(order) - 1, min(count, MOST, len(order))).round().astype(int))]
     samples = []
     for row in chosen:
@@ -41,7 +41,7 @@ def page(folder: Path, count: int) -> str:
                 "id": str(held["id"][row]),
                 "text": found.texts[at],
                 "speed": round(float(held["speed"][row]), 1),
-                "ade": round(float(error[row]), 2),
+                "ade": round(float(off[row]), 2),
                 "vehicle": _png(found.vehicle[at]),
                 "roadside": _png(found.roadside[at]),
                 **{key: np.round(held[key][row], 2).tolist() for key in ("gt", "pred", "constant_velocity")},

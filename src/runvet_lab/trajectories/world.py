@@ -25,6 +25,7 @@ BEFORE = 1.5  # m before the stop line, where the car comes to a halt
 TURN_SPEED = 5.0  # m/s on an arc
 YIELD_SPEED = 8.0  # m/s of the crossing car
 GAP = 2.5  # s that the car wants between itself and the crossing one
+LIMITS = (30, 40, 50)  # km/h, as the signs say: cars drive that fast where nothing holds them up
 INTENTS = ("straight", "left", "right")
 SITES = np.array(  # x, y and rotation of eight junctions of one town
     [
@@ -41,7 +42,7 @@ class Scenes:
 
     `ego`: (scenes, steps, 4) x, y, heading and speed; `cars`: (scenes, CARS, steps, 3) x, y, heading, NaN where there is
     none; both in the frame of the arm. `frame`: (scenes, 3) x, y and rotation of that frame in the world.
-    `intent` indexes INTENTS, `red` is the light, `hidden` whether a crossing car is there, `site` indexes SITES.
+    `intent` indexes INTENTS, `limit` is in km/h, `red` is the light, `hidden` whether a crossing car is there, `site` indexes SITES.
     `at`: the steps at which the cameras take a picture.
     """
 
@@ -49,6 +50,7 @@ class Scenes:
     cars: F
     frame: F
     intent: npt.NDArray[np.int64]
+    limit: npt.NDArray[np.int64]
     red: npt.NDArray[np.bool_]
     hidden: npt.NDArray[np.bool_]
     site: npt.NDArray[np.int64]
@@ -65,14 +67,14 @@ def simulate(scenes: int, seed: int = 0, *, frames: int = 14, every: float = 0.5
     rng = np.random.default_rng(seed)
     at = PAST + np.round(np.arange(frames) * every / DT).astype(np.int64)
     steps = int(at[-1]) + HORIZON + 1
-    intent = rng.integers(0, 3, scenes)
+    intent, limit = rng.integers(0, 3, scenes), rng.choice(LIMITS, scenes)
     red, hidden = rng.random(scenes) < 0.3, rng.random(scenes) < 0.5
     cars = _cars(rng, scenes, steps, hidden)
-    ego = _drive(rng, intent, red, cars[:, 0], hidden, steps)
+    ego = _drive(rng, intent, limit / 3.6, red, cars[:, 0], hidden, steps)
     site, arm = rng.integers(0, len(SITES), scenes), rng.integers(0, 4, scenes)
     frame = SITES[site].copy()
     frame[:, 2] += arm * np.pi / 2
-    return Scenes(ego, cars, frame, intent, red, hidden, site, at)
+    return Scenes(ego, cars, frame, intent, limit, red, hidden, site, at)
 
 
 def route(distance: F, intent: npt.NDArray[np.int64]) -> F:
@@ -110,6 +112,7 @@ def to_local(points: F, frame: F) -> F:
 def _drive(
     rng: np.random.Generator,
     intent: npt.NDArray[np.int64],
+    wish: F,
     red: npt.NDArray[np.bool_],
     crossing: F,
     hidden: npt.NDArray[np.bool_],
@@ -120,7 +123,6 @@ def _drive(
     gone = -rng.uniform(15, 60, scenes)  # metres past the stop line
     speed = rng.uniform(2, 14, scenes)
     speed = np.minimum(speed, np.sqrt(2 * CALM * (-gone - BEFORE)))  # nobody starts too fast to stop
-    wish = rng.uniform(7, 14, scenes)
     slow = np.where(intent == 0, wish, np.minimum(wish, TURN_SPEED))
     path, speeds = np.empty((scenes, steps)), np.empty((scenes, steps))
     for step in range(steps):
