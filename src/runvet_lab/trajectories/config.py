@@ -24,11 +24,9 @@ class Data:
 
 @dataclass
 class Model:
-    """The network. `backbone`: `tiny`, or a folder with weights of a timm or transformers model."""
+    """The network. `backbone`: `tiny`, or a folder with config.json and weights of a transformers model."""
 
     backbone: str = "tiny"
-    kind: str = "timm"  # of a backbone by path: timm, transformers
-    name: str = ""  # of the architecture, for timm
     freeze_backbone: bool = False  # also by the environment variable FREEZE_BACKBONE=1
     width: int = 256
     head: str = "regress"  # regress, residual_cv, tokens

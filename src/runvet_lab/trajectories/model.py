@@ -1,6 +1,6 @@
 """Two pictures, a text and the speed to a path: encoders whose features are added, and a head.
 
-Encoders are tiny convolutions, or a backbone by path (timm, transformers) whose picture features are used.
+Encoders are tiny convolutions, or a transformers model by path whose picture features are used.
 """
 
 from __future__ import annotations
@@ -96,18 +96,15 @@ def _scaled(pictures: Tensor) -> Tensor:
 
 
 def _by_path(config: Model) -> tuple[nn.Module, nn.Module]:
-    """The same kind of backbone for both pictures, weights from a file or folder. Raises MissingExtra, ValueError."""
-    if config.kind == "timm":
-        timm = need("timm", "backbones")
-        made = [timm.create_model(config.name, checkpoint_path=config.backbone, num_classes=0) for _ in range(2)]
-        return tuple(_Projected(one, one.num_features, config.width) for one in made)  # type: ignore[return-value]
-    if config.kind == "transformers":
-        transformers = need("transformers", "backbones")
-        if not Path(config.backbone).is_dir():
-            raise ValueError(f"{config.backbone}: a folder with config.json and weights is expected")
-        made = [transformers.AutoModel.from_pretrained(config.backbone, local_files_only=True) for _ in range(2)]
-        return tuple(_Projected(_Seen(one), _seen_width(one), config.width) for one in made)  # type: ignore[return-value]
-    raise ValueError(f"unknown kind of backbone {config.kind!r}; known are timm and transformers")
+    """The same kind of backbone for both pictures, weights from a folder. Raises MissingExtra, ValueError."""
+    transformers = need("transformers", "backbones")
+    if not (Path(config.backbone) / "config.json").is_file():
+        raise ValueError(
+            f"{config.backbone}: a folder with config.json and weights of a transformers model is expected"
+        )
+    made = [transformers.AutoModel.from_pretrained(config.backbone, local_files_only=True) for _ in range(2)]
+    first, second = (_Projected(_Seen(one), _seen_width(one), config.width) for one in made)
+    return first, second
 
 
 class _Projected(nn.Module):
@@ -144,5 +141,5 @@ class _Seen(nn.Module):
 def _seen_width(model: Any) -> int:
     """Width of the features, by one small picture."""
     with torch.no_grad():
-        size = getattr(getattr(model.config, "vision_config", model.config), "image_size", 224)
+        size = getattr(getattr(model.config, "vision_config", model.config), "image_size", 64)
         return int(_Seen(model)(torch.zeros(1, 3, size, size)).shape[-1])
