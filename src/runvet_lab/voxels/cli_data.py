@@ -138,6 +138,19 @@ def export(path: Path, out: Path) -> None:
         click.echo(f"{len(found)} schematics in {out}")
 
 
+@click.command()
+@click.argument("path", type=OLD)
+@click.option("--out", type=FOLDER, default=None, help="The page; PATH.html without it.")
+def view(path: Path, out: Path | None) -> None:
+    """Write an offline page to turn structures around."""
+    from runvet_lab.voxels import view as page
+
+    with plain_errors():
+        target = out or path.with_name(f"{path.name}.html")
+        page.write(target, path)
+        click.echo(str(target))
+
+
 def structures(path: Path) -> list[Structure]:
     """The structures of a folder, or of its `train` where it has one. Raises DataProblem."""
     found: DataSet = data.read(path / "train" if (path / "train").is_dir() else path)
@@ -156,4 +169,4 @@ def _renamed(made: Iterator[Structure], count: int) -> Iterator[Structure]:
         yield replace(structure, name=f"sample_{index:04d}")
 
 
-COMMANDS = (make, ask, stats, post, export)
+COMMANDS = (make, ask, stats, post, export, view)

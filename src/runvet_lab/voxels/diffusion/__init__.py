@@ -1,0 +1,1 @@
+"""Diffusion processes: masked, uniform (both discrete) and continuous."""

@@ -1,0 +1,47 @@
+"""Patch transformer: cubes of voxels are tokens."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from runvet_lab.voxels.nets.layers import Block, Moment, Places, unpatched
+
+
+class PatchTransformer(nn.Module):
+    """(n, inputs, x, y, z) with noise level (n,) and condition (n, text) to (n, outputs, x, y, z)."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        size: tuple[int, int, int],
+        text: int,
+        *,
+        width: int,
+        depth: int,
+        heads: int,
+        patch: int,
+    ) -> None:
+        super().__init__()
+        if any(length % patch for length in size):
+            raise ValueError(f"net.patch: {patch} does not divide the grid's size {size}")
+        self.patch = patch
+        self.embed = nn.Conv3d(inputs, width, patch, stride=patch)
+        x, y, z = (length // patch for length in size)
+        self.places = Places((x, y, z), width)
+        self.moment = Moment(width)
+        self.text = nn.Linear(text, width)
+        self.blocks = nn.ModuleList(Block(width, heads, width) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+        self.out = nn.Linear(width, outputs * patch**3)
+
+    def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
+        """The network's answer for every voxel."""
+        vector = nn.functional.silu(self.moment(t) + self.text(condition))
+        cells = self.embed(x)
+        grid = cells.shape[2:]
+        tokens = cells.flatten(2).transpose(1, 2) + self.places().flatten(0, 2)
+        for block in self.blocks:
+            tokens = block(tokens, vector)
+        out = self.out(self.norm(tokens)).transpose(1, 2).unflatten(2, grid)
+        return unpatched(out, self.patch)
