@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -91,3 +92,37 @@ def test_inputs_are_data(tmp_path: Path) -> None:
     assert not Path("pwned").exists()
     assert act(tmp_path, "")[0] == 2
     assert act(tmp_path, f"{EXAMPLES}/diverging", fail_on="never")[0] == 0
+
+
+def blocks() -> list[object]:
+    """What the YAML examples of docs/ci.md say."""
+    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+
+
+def scripts(node: object) -> list[str]:
+    """Every shell command of a workflow or pipeline."""
+    if isinstance(node, dict):
+        own = [node["run"]] if isinstance(node.get("run"), str) else []
+        own += node["script"] if isinstance(node.get("script"), list) else []
+        return own + [s for value in node.values() for s in scripts(value)]
+    return [s for item in node for s in scripts(item)] if isinstance(node, list) else []
+
+
+def test_the_examples_of_the_docs_work_as_they_stand(tmp_path: Path) -> None:
+    """The commands run; inputs and outputs of the action are those that it has; nothing is left to fill in."""
+    told = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    shutil.copytree(EXAMPLES / "healthy", tmp_path / "runs" / "smoke")
+    commands = [c for block in blocks() for c in scripts(block) if c.startswith("runvet")]
+    assert len(commands) == 2
+    for command in commands:
+        words = [str(Path(sys.executable).parent / "runvet"), *command.split()[1:]]
+        paths = [str(p) for w in words for p in (sorted(tmp_path.glob(w)) if "*" in w else [w])]
+        assert subprocess.run(paths, cwd=tmp_path, capture_output=True, timeout=120, check=False).returncode == 0, (
+            command
+        )
+    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"steps\.runvet\.outputs\.(\w+)", text)) <= set(told["outputs"])
+    assert not re.search(r"OWNER|YOUR|@v0|TODO|<[a-z]+>", text)
+    (steps,) = (block for block in blocks() if isinstance(block, list))
+    assert set(steps[0]["with"]) <= set(told["inputs"])

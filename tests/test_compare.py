@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from runvet import read
 from runvet.api import judge
-from runvet.compare import Comparison, compare, curve, settings_of
+from runvet.comparison import Comparison, compare, curve, settings_of
 from runvet.run import Run, Series, Setting, Stage
 from test_cli import runvet
 

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import runvet
@@ -165,3 +166,47 @@ def test_names_that_are_no_unicode(tmp_path: Path, form: str) -> None:
     status, out, err = call("check", os.fsdecode(folder), "--format", form)
     assert (status, err) == (1, "")
     assert "LOSS101" in out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel does not tell the memory of a process")
+def test_memory_does_not_grow_with_the_number_of_runs(tmp_path: Path) -> None:
+    """Peaks of the parent and of the workers, as the kernel counts them, for 12 and for 60 runs."""
+    rng = np.random.default_rng(0)
+    paths = []
+    for number in range(60):
+        folder = tmp_path / f"run{number:02d}"
+        folder.mkdir()
+        loss = (2 + 3 / (1 + np.arange(5_000) / 200) + rng.normal(0, 0.05, 5_000)).tolist()
+        lines = "".join(f"{step},{value:.5f}\n" for step, value in enumerate(loss))
+        (folder / "metrics.csv").write_text("step,train_loss\n" + lines, encoding="utf-8")
+        paths.append(folder)
+    (few_parent, few_worker), (parent, worker) = peaks(paths[:12]), peaks(paths)
+    assert parent < few_parent + 16
+    assert worker < few_worker + 24
+
+
+def peaks(paths: list[Path]) -> tuple[float, float]:
+    """Peak resident MiB of the parent and of its largest worker, which tells its own before each run that it judges."""
+    code = (
+        "import os, sys, runvet\n"
+        "from pathlib import Path\n"
+        "from runvet.config import Config\n"
+        "def peak():\n"
+        "    return int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]) / 1024\n"
+        "def configure(path):\n"
+        "    Path(sys.argv[0] + f'.{os.getpid()}').write_text(str(peak()))\n"
+        "    return Config()\n"
+        "if __name__ == '__main__':\n"
+        "    reports = runvet.check_many(sys.argv[1:], configure, jobs=2)\n"
+        "    assert all(r.verdict != 'not judged' for r in reports), [r.why_not_judged for r in reports]\n"
+        "    print(peak())\n"
+    )
+    script = paths[0].parent / f"many{len(paths)}.py"
+    script.write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script), *map(str, paths)], capture_output=True, text=True, timeout=300, check=True
+    )
+    workers = [float(p.read_text(encoding="utf-8")) for p in script.parent.glob(f"{script.name}.*")]
+    assert workers
+    return float(done.stdout), max(workers)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,46 @@ def test_ctrl_c_gives_the_verdict(tmp_path: Path) -> None:
     finally:
         trainer.kill()
         trainer.wait()
+
+
+def half_done(begin: int, end: int) -> Iterator[str]:
+    """Lines of a run of 800 planned steps."""
+    rng = random.Random(begin)
+    for step in range(begin, end):
+        yield f"step {step}/800 train_loss {4 / (1 + step / 50) + rng.gauss(0, 0.02) + 0.5:.4f} lr 0.001\n"
+
+
+def test_a_run_that_stops_growing_is_a_stall(tmp_path: Path) -> None:
+    """Half of the planned steps are done and nothing more comes: told once, and a warning for the exit status."""
+    (tmp_path / "train.log").write_text("".join(half_done(0, 400)), encoding="utf-8")
+    for arguments, status in (
+        (("--until", "stalled"), 1),
+        (("--for", "4"), 1),
+        (("--until", "stalled", "--fail-on", "critical"), 0),
+    ):
+        done = watch(tmp_path, "--interval", "0.2", "--stall", "1", "--select", "LOSS", *arguments)
+        out, err = done.communicate(timeout=120)
+        assert err == ""
+        assert out.count("! stalled: nothing new for") == 1
+        assert out.count("the run has stalled") == 1
+        assert done.returncode == status
+
+
+def test_a_stall_that_ends_is_none(tmp_path: Path) -> None:
+    (tmp_path / "train.log").write_text("".join(half_done(0, 400)), encoding="utf-8")
+    done = watch(tmp_path, "--interval", "0.2", "--stall", "1", "--select", "LOSS")
+    assert done.stdout is not None
+    lines = []
+    while not any("! stalled" in line for line in lines):
+        lines.append(done.stdout.readline())
+        assert lines[-1], "the watch ended before the stall"
+    with (tmp_path / "train.log").open("a", encoding="utf-8") as stream:
+        stream.writelines(half_done(400, 790))
+        stream.write("training finished\n")
+    out, _ = done.communicate(timeout=120)
+    assert "has stalled" not in out
+    assert "has finished" in out
+    assert done.returncode == 0
 
 
 def test_once_and_statuses(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def curve(stage: str, series: Series, most: int = MOST) -> Curve:
         name=series.name,
         role=series.role,
         axis=series.axis,
-        x=tuple(_rounded(x[index], 10)),
+        x=tuple(rounded(x[index], 10)),
         y=tuple(_values(y[index])),
         starts=tuple(starts),
         total=series.total,
@@ -79,7 +79,7 @@ def trend(series: Series) -> Trend | None:
         order = np.argsort(part.x(), kind="stable")
         x.extend(float(np.median(p)) for p in np.array_split(part.x()[order], count))
         y.extend(float(np.median(p)) for p in np.array_split(part.value[order], count))
-    return Trend(tuple(_rounded(np.array(x), 10)), tuple(_rounded(np.array(y), DIGITS)), tuple(starts), length)
+    return Trend(tuple(rounded(np.array(x), 10)), tuple(rounded(np.array(y), DIGITS)), tuple(starts), length)
 
 
 def thin(x: FloatArray, y: FloatArray, segment: IntArray, most: int) -> tuple[IntArray, list[int]]:
@@ -130,10 +130,11 @@ def _values(y: FloatArray) -> Iterator[Number | None]:
     finite = y[np.isfinite(y)]
     span = float(finite.max() - finite.min()) if len(finite) else 0.0
     flat = len(finite) > 0 and span < 1e-3 * float(np.abs(finite).max())
-    for value in _rounded(y, 17 if flat else DIGITS):
+    for value in rounded(y, 17 if flat else DIGITS):
         yield value if np.isfinite(value) else None
 
 
-def _rounded(values: FloatArray, digits: int) -> Iterator[float]:
+def rounded(values: FloatArray, digits: int) -> Iterator[float]:
+    """Values (n,) to so many significant digits; 17 keep all."""
     for value in values.tolist():
         yield value if digits >= 17 or value.is_integer() else float(f"{value:.{digits}g}")

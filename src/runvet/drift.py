@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from runvet import report
 from runvet.checkpoints.difference import Change, changes
-from runvet.checkpoints.model import Checkpoint
+from runvet.checkpoints.model import Checkpoint, Role
+from runvet.checkpoints.places import Place
 from runvet.evidence.weights import bare
+
+_FLAT = re.compile(r"(?:^|\.)(?:fp32_flat_groups|single_partition_of_fp32_groups)\.\d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +39,23 @@ class Difference:
     only_after: tuple[str, ...]
 
 
-def difference(root: Path, found: Sequence[Checkpoint], before: str, after: str) -> Difference:
+def difference(root: Place, found: Sequence[Checkpoint], before: str, after: str) -> Difference:
     """Compare two of the listed checkpoints, named by their path or their step, value by value.
 
     Raises LookupError where a name fits none or several, Damaged or Unread where values cannot be read, OSError.
     """
     a, b = pick(found, before), pick(found, after)
-    pairs = _files(root, a, b)
-    made: list[Change] = [change for first, second in pairs for change in changes(first, second)]
-    roles = {t.name: t.role for t in b.tensors}
+    base = root if root.is_dir() else root.parent
+    made: list[Change] = list(changes(base, a, b))
+    wanted = _wanted(b)
     groups: dict[str, list[Change]] = {}
     for change in made:
-        role = roles.get(change.name, "model")
-        if role in ("model", "ema"):
-            groups.setdefault(("ema: " if role == "ema" else "") + _module(change.name), []).append(change)
-    same = {c.name for c in made}
-    names = [{t.name for t in c.tensors if t.role in ("model", "ema")} for c in (a, b)]
+        plain = change.name.rpartition(":")[2]
+        role = wanted.get(plain)
+        if role is not None:
+            groups.setdefault(("ema: " if role == "ema" else "") + _module(plain), []).append(change)
+    same = {c.name.rpartition(":")[2] for c in made}
+    names = [set(_wanted(c)) for c in (a, b)]
     return Difference(
         a.path,
         b.path,
@@ -78,20 +82,16 @@ def pick(found: Sequence[Checkpoint], name: str) -> Checkpoint:
     raise LookupError(f"{name!r} means several: {', '.join(c.path for c in exact[:6])}")
 
 
-def _files(root: Path, a: Checkpoint, b: Checkpoint) -> list[tuple[Path, Path]]:
-    base = root if root.is_dir() else root.parent
-    if "torch-distributed" in (a.format, b.format) or "orbax" in (a.format, b.format):
-        raise LookupError(
-            f"{a.path} and {b.path}: values of distributed folders cannot be compared one by one; digests tell whether they changed"
-        )
-    if not a.parts and not b.parts:
-        return [(base / a.path, base / b.path)]
-    first = {p.path.rpartition("/")[2]: p for p in a.parts or (a,)}
-    second = {p.path.rpartition("/")[2]: p for p in b.parts or (b,)}
-    both = [n for n in first if n in second and first[n].tensors and second[n].tensors]
-    if not both:
-        raise LookupError(f"{a.path} and {b.path} have no file of the same name")
-    return [(base / first[n].path, base / second[n].path) for n in both]
+def _wanted(checkpoint: Checkpoint) -> dict[str, Role]:
+    """The tensors that are compared, with their roles: weights and averages.
+
+    DeepSpeed at stage 3 keeps the weights in the optimizer's files, flat: then these are compared.
+    """
+    weights: dict[str, Role] = {t.name: t.role for t in checkpoint.tensors if t.role in ("model", "ema") and t.elements}
+    if weights:
+        return weights
+    flat = {t.name: t.role for t in checkpoint.tensors if _FLAT.search(t.name)}
+    return flat or {t.name: t.role for t in checkpoint.tensors if t.role in ("model", "ema")}
 
 
 def _module(name: str) -> str:

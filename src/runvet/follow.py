@@ -1,29 +1,40 @@
 """Reading a run again and again while it grows: only what is new is read.
 
 A file of which size, time and identity stay the same is not opened again. One that has grown is read on from where
-it ended, if its reader can (`Reader.resume`); everything else that changed is read from its start.
+it ended, if its reader can (`Reader.resume`); everything else that changed is read from its start. What a file is may
+still change while it is small: such a file is kept in memory whole, and judged anew with what was appended.
 """
 
 from __future__ import annotations
 
 import copy
+import io
 import os
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from runvet.beside import beside
 from runvet.config import Config
-from runvet.discover import discover, look_at, read_one
+from runvet.discover import claim, discover, look_at, read_one
 from runvet.readers import Reader
 from runvet.readers._resume import Resumed
 from runvet.run import Log, Run
 from runvet.segments import numbered
 from runvet.sink import POINTS, Sink
-from runvet.source import BLOCK, HEAD, Source
+from runvet.source import BLOCK, HEAD, Source, Unpacking, encoding_of
 from runvet.stages import build
 
-PROOF = 256  # bytes before the end of what was read that must still be there
+PROOF = 256  # bytes at the start and before the end of what was read that must still be there
 Signature = tuple[int, int, int, int]
+
+
+@dataclass(slots=True)
+class _Held(Source):
+    """A small file that is known whole: its bytes are not read again."""
+
+    def open(self) -> io.BufferedReader:
+        return io.BufferedReader(Unpacking(io.BytesIO(self.head)), BLOCK)
 
 
 @dataclass(slots=True)
@@ -71,23 +82,49 @@ class Follower:
         known = self._files.get(relative)
         if known is not None and known.signature == signature:
             return known.source, known.reader
-        source, reader = look_at(path, relative)
-        fresh = _File(signature, source, reader)
-        if known is not None and known.state is not None and _grown(known, fresh):
-            fresh.state, fresh.offset, fresh.proof = known.state, known.offset, known.proof
-        self._files[relative] = fresh
-        return source, reader
+        file = self._grown(known, path, signature) if known is not None else None
+        if file is None:
+            source, reader = look_at(path, relative)
+            self.cost.bytes += len(source.head)
+            file = _File(signature, _held(source, reader), reader)
+        self._files[relative] = file
+        return file.source, file.reader
+
+    def _grown(self, known: _File, path: Path, signature: Signature) -> _File | None:
+        """A known log with something appended, as far as size, identity and some of its bytes tell; else None."""
+        old, size = known.source, signature[0]
+        if known.reader is None or known.reader.resume is None or old.packed or signature[2:] != known.signature[2:]:
+            return None
+        if size < known.signature[0] or not old.head:
+            return None
+        head = old.head
+        if len(head) < HEAD:
+            begin = max(0, len(head) - PROOF)
+            with path.open("rb", buffering=0) as stream:
+                start = stream.read(min(PROOF, len(head)))
+                stream.seek(begin)
+                more = stream.read(HEAD - begin)
+            self.cost.bytes += len(start) + len(more)
+            if not head.startswith(start) or not more.startswith(head[begin:]):
+                return None
+            head += more[len(head) - begin :]
+        size = max(size, len(head))  # it may have grown while it was looked at
+        source = replace(_plain(old), size=size, modified=signature[1] / 1e9, head=head, encoding=encoding_of(head))
+        reader = known.reader if head is old.head else claim(source)
+        file = _File(signature, _held(source, reader), reader)
+        if reader is known.reader and source.encoding == old.encoding:
+            file.state, file.offset, file.proof = known.state, known.offset, known.proof
+        return file
 
     def _read(self, source: Source, reader: Reader) -> list[Log]:
         file = self._files[source.relative]
         if file.logs is None:
-            file.logs = self._go_on(file, reader) or self._from_start(file, reader)
+            file.logs = self._go_on(file) or self._from_start(file, reader)
         return file.logs
 
     def _from_start(self, file: _File, reader: Reader) -> list[Log]:
         self.cost.whole += 1
-        self.cost.bytes += file.source.size
-        # A small file is soon read, and what it is may still change; a reader may also look at the head only once.
+        # A reader may look at the head only once: reading on begins when it is whole.
         if reader.resume is not None and len(file.source.head) >= HEAD:
             sink = Sink(file.source.relative, reader.name, points=self.points)
             try:
@@ -96,41 +133,58 @@ class Follower:
                     return self._advance(file)
             except Exception:  # the ordinary way tells what is wrong with the file, and keeps what came before
                 file.state = None
+        self.cost.bytes += 0 if isinstance(file.source, _Held) else file.source.size
         return read_one(file.source, reader, points=self.points)
 
-    def _go_on(self, file: _File, reader: Reader) -> list[Log] | None:  # noqa: ARG002
+    def _go_on(self, file: _File) -> list[Log] | None:
         """The logs after reading what was appended; None where that can't be done."""
         if file.state is None:
             return None
-        before = file.offset
         try:
             logs = self._advance(file)
         except Exception:  # the file is not what it was: read it from its start
             file.state = None
             return None
         self.cost.resumed += 1
-        self.cost.bytes += file.source.size - before
         return logs
 
     def _advance(self, file: _File) -> list[Log]:
         """Feed the state up to the size that was seen, and finish a copy of it."""
         assert file.state is not None
         rest = b""
-        with file.source.open() as stream:
-            stream.seek(max(0, file.offset - len(file.proof)))
-            if stream.read(len(file.proof)) != file.proof:
-                raise ValueError("the file was written anew")
-            left = file.source.size - file.offset
-            while left > 0 and (data := stream.read(min(BLOCK, left))):
-                left -= len(data)
-                data = rest + data
-                used = file.state.feed(data)
-                file.offset += used
-                file.proof = (file.proof + data[max(0, used - PROOF) : used])[-PROOF:]
-                rest = data[used:]
+        for data in self._pieces(file):
+            data = rest + data
+            used = file.state.feed(data)
+            file.offset += used
+            file.proof = (file.proof + data[max(0, used - PROOF) : used])[-PROOF:]
+            rest = data[used:]
         now = copy.deepcopy(file.state)
         now.finish(rest)
         return [numbered(log) for log in now.sink.close(modified=file.source.modified, size=file.source.size)]
+
+    def _pieces(self, file: _File) -> Iterator[bytes]:
+        """The bytes from `offset` on: of the head those in memory, the others from the file.
+
+        Raises ValueError where the bytes before `offset` are no longer those that were read.
+        """
+        at, head, size = file.offset, file.source.head, file.source.size
+        if at < len(head):
+            yield head[at:]
+            at = len(head)
+            proof = head[-PROOF:]
+        else:
+            proof = file.proof
+        if at >= size:
+            return
+        with file.source.path.open("rb", buffering=0) as stream:
+            stream.seek(at - len(proof))
+            self.cost.bytes += len(proof)
+            if stream.read(len(proof)) != proof:
+                raise ValueError("the file was written anew")
+            while at < size and (data := stream.read(min(BLOCK, size - at))):
+                at += len(data)
+                self.cost.bytes += len(data)
+                yield data
 
 
 def _signature(path: Path) -> Signature:
@@ -138,13 +192,14 @@ def _signature(path: Path) -> Signature:
     return stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_dev
 
 
-def _grown(old: _File, new: _File) -> bool:
-    """Whether a file is the old one with something appended, as far as size, identity and head tell."""
-    return (
-        old.reader is not None
-        and new.reader is old.reader
-        and new.signature[0] >= old.offset
-        and new.signature[2:] == old.signature[2:]
-        and new.source.head == old.source.head
-        and new.source.encoding == old.source.encoding
-    )
+def _held(source: Source, reader: Reader | None) -> Source:
+    """The same file, of which nothing is read again if it is a log and known whole."""
+    whole = not source.packed and len(source.head) < HEAD and len(source.head) == source.size
+    if reader is None or reader.resume is None or not whole:
+        return source
+    return _Held(**{f.name: getattr(source, f.name) for f in fields(source)})
+
+
+def _plain(source: Source) -> Source:
+    """The same file without what is special of a held one."""
+    return Source(**{f.name: getattr(source, f.name) for f in fields(source)})

@@ -10,25 +10,26 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from os import PathLike
-from pathlib import Path
 from typing import TypeAlias
 
 import runvet
+from runvet.checkpoints.places import Place, place
 from runvet.config import Config, ConfigError
 from runvet.report import Report
 from runvet.secrets import mask
 
-Configure: TypeAlias = "Config | Callable[[Path], Config] | None"
+Configure: TypeAlias = "Config | Callable[[Place], Config] | None"
 Done: TypeAlias = "Callable[[int, int], object]"
 
 
 def check_many(
-    paths: Iterable[str | PathLike[str]],
+    paths: Iterable[str | PathLike[str] | Place],
     config: Configure = None,
     *,
     executor: Executor | None = None,
     jobs: int | None = None,
     curves: bool | int = False,
+    figures: bool | int = False,
     done: Done | None = None,
 ) -> list[Report]:
     """Judge many runs in parallel; the reports come in the order of the paths.
@@ -40,10 +41,10 @@ def check_many(
     A run that can't be judged (unreadable, out of memory, a killed worker) gives a report with the verdict
     `not judged` and the reason; the others go on. Raises ValueError for jobs below 1.
     """
-    targets = [Path(p) for p in paths]
+    targets = [place(p) for p in paths]
     if jobs is not None and jobs < 1:
         raise ValueError("jobs must be at least 1")
-    task = functools.partial(judge_one, config=config, curves=curves)
+    task = functools.partial(judge_one, config=config, curves=curves, figures=figures)
     tell = done or _silent
     workers = min(jobs or cpus(), len(targets))
     if executor is not None:
@@ -53,7 +54,7 @@ def check_many(
     return _in_processes(task, targets, workers, tell)
 
 
-def judge_one(path: Path, config: Configure = None, curves: bool | int = False) -> Report:
+def judge_one(path: Place, config: Configure = None, curves: bool | int = False, figures: bool | int = False) -> Report:
     """Judge one run; whatever goes wrong becomes a report that says so. Runs in the worker."""
     from runvet import api
     from runvet.config import find
@@ -62,7 +63,7 @@ def judge_one(path: Path, config: Configure = None, curves: bool | int = False) 
     try:
         mine = config(path) if callable(config) else config if config is not None else find(path)
         run = api.read(path, mine)
-        return api.judge(run, mine, seconds=time.perf_counter() - start, curves=curves)
+        return api.judge(run, mine, seconds=time.perf_counter() - start, curves=curves, figures=figures)
     except (OSError, ConfigError) as error:
         return failed(path, str(error))
     except MemoryError:
@@ -71,7 +72,7 @@ def judge_one(path: Path, config: Configure = None, curves: bool | int = False) 
         return failed(path, f"runvet failed: {type(error).__name__}: {error} (please report it)")
 
 
-def failed(path: Path, why: str) -> Report:
+def failed(path: Place, why: str) -> Report:
     """The report of a run that could not be judged at all."""
     return Report(runvet=runvet.__version__, path=mask(str(path))[0], verdict="not judged", why_not_judged=mask(why)[0])
 
@@ -87,13 +88,13 @@ def cpus() -> int:
     return os.cpu_count() or 1
 
 
-def _one_by_one(task: Callable[[Path], Report], paths: Sequence[Path], done: Done) -> Iterator[Report]:
+def _one_by_one(task: Callable[[Place], Report], paths: Sequence[Place], done: Done) -> Iterator[Report]:
     for i, path in enumerate(paths, 1):
         yield task(path)
         done(i, len(paths))
 
 
-def _submitted(executor: Executor, task: Callable[[Path], Report], paths: Sequence[Path], done: Done) -> list[Report]:
+def _submitted(executor: Executor, task: Callable[[Place], Report], paths: Sequence[Place], done: Done) -> list[Report]:
     """All runs through an executor of the caller's."""
     futures = [executor.submit(task, path) for path in paths]
     out = []
@@ -106,7 +107,7 @@ def _submitted(executor: Executor, task: Callable[[Path], Report], paths: Sequen
     return out
 
 
-def _in_processes(task: Callable[[Path], Report], paths: Sequence[Path], workers: int, done: Done) -> list[Report]:
+def _in_processes(task: Callable[[Place], Report], paths: Sequence[Place], workers: int, done: Done) -> list[Report]:
     """All runs by a pool of processes. A killed worker breaks its pool: what was on the way then is judged again,
     each in a process of its own, so that only the run that kills its worker is lost.
     """
@@ -121,8 +122,8 @@ def _in_processes(task: Callable[[Path], Report], paths: Sequence[Path], workers
 
 
 def _until_broken(
-    task: Callable[[Path], Report],
-    paths: Sequence[Path],
+    task: Callable[[Place], Report],
+    paths: Sequence[Place],
     waiting: deque[int],
     workers: int,
     reports: dict[int, Report],
@@ -147,12 +148,12 @@ def _until_broken(
     return []
 
 
-def _alone(task: Callable[[Path], Report], path: Path) -> Report:
+def _alone(task: Callable[[Place], Report], path: Place) -> Report:
     with _pool(1) as pool:
         return _result(pool.submit(task, path), path)
 
 
-def _result(future: Future[Report], path: Path) -> Report:
+def _result(future: Future[Report], path: Place) -> Report:
     try:
         return future.result()
     except BrokenExecutor:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from runvet import api
@@ -15,32 +15,9 @@ from runvet.render.numbers import exact
 from runvet.report import Report
 from sample_reports import HOSTILE, everything, hostile
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="the extra dev brings playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH: apt-get install chromium"),
-]
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+pytestmark = pytest.mark.slow
 EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "runs"
 Opened = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -49,39 +26,9 @@ def diverging() -> Report:
 
 
 @pytest.fixture
-def opened(browser: Any, tmp_path: Path) -> Iterator[Opened]:
-    """Open reports in a page; in the end no error was logged, no dialog opened and nothing fetched."""
-    wrong: list[str] = []
-    pages: list[Any] = []
-
-    def open_page(*reports: Report, width: int = 1280, height: int = 900, hash_: str = "", **options: Any) -> Any:
-        file = tmp_path / f"report{len(pages)}.html"
-        file.write_text(html.render(reports), encoding="utf-8")
-        page = browser.new_page(viewport={"width": width, "height": height}, **options)
-        pages.append(page)
-        page.on(
-            "console",
-            lambda message: wrong.append(f"console: {message.text}") if message.type in ("error", "warning") else None,
-        )
-        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on(
-            "request",
-            lambda request: (
-                wrong.append(f"fetched: {request.url}")
-                if request.url.partition("#")[0] != file.as_uri() and not request.url.startswith("data:")
-                else None
-            ),
-        )
-        page.goto(file.as_uri() + hash_)
-        page.wait_for_selector("html[data-ready]", timeout=10_000)
-        return page
-
-    yield open_page
-    for page in pages:
-        page.wait_for_timeout(50)
-        page.close()
-    assert wrong == []
+def opened(shown: Callable[..., Any]) -> Opened:
+    """Open reports in a page."""
+    return lambda *reports, **options: shown(html.render(reports), **options)
 
 
 def ink(page: Any, plot: int = 0) -> int:
@@ -297,3 +244,58 @@ def test_everything_interactive_has_a_name(opened: Opened) -> None:
     assert nameless == 0
     for badge in page.locator(".badge").all_text_contents():
         assert badge.strip() in ("critical", "warning", "suspect", "sound", "not judged")
+
+
+@pytest.fixture(scope="module")
+def long_report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """A run of 100,000 steps with four metrics, one of them with spikes."""
+    folder = tmp_path_factory.mktemp("long")
+    rng = np.random.default_rng(0)
+    steps = np.arange(100_000)
+    loss = 2 + 3 / (1 + steps / 2_000) + rng.normal(0, 0.05, len(steps))
+    loss[rng.integers(0, len(steps), 20)] += 5
+    columns = {
+        "step": steps,
+        "train_loss": loss,
+        "lr": 1e-3 * (1 + np.cos(np.pi * steps / len(steps))),
+        "grad_norm": np.exp(rng.normal(0, 0.3, len(steps))),
+        "accuracy": 1 - np.exp(-steps / 20_000) + rng.normal(0, 0.01, len(steps)),
+    }
+    with (folder / "metrics.csv").open("w", encoding="utf-8") as stream:
+        stream.write(",".join(columns) + "\n")
+        for row in zip(*(c.tolist() for c in columns.values()), strict=True):
+            stream.write(",".join(f"{v:.6g}" for v in row) + "\n")
+    return api.judge(api.read(folder), curves=True)
+
+
+def test_a_hundred_thousand_points_open_at_once_and_zoom(opened: Opened, long_report: Report) -> None:
+    assert sum(s.points for s in long_report.stages[0].series) == 400_000
+    assert len(html.render([long_report]).encode()) < 1_000_000
+    page = opened(long_report)
+    assert ink(page) > 20
+    spike = max(s.max for s in long_report.stages[0].series if s.name == "train_loss")
+    drawn = next(c for c in long_report.curves if c.name == "train_loss")
+    assert max(v for v in drawn.y if v is not None) == pytest.approx(spike, rel=1e-6), "extremes are kept"
+    timing = "(t => t.loadEventEnd - t.startTime)(performance.getEntriesByType('navigation')[0])"
+    page.wait_for_function(f"{timing} > 0")
+    assert page.evaluate(timing) < 5_000, "about 0.3 s on a quiet machine; five on one that is loaded"
+    slowest = page.evaluate(ZOOM)
+    assert len(slowest) == 30
+    assert page.locator("[data-tool=reset]").is_enabled(), "nothing was zoomed"
+    assert sorted(slowest)[15] < 250, "a frame of a zoom takes about 20 ms on a quiet machine"
+
+
+# Thirty steps of a zoom, each drawn in a frame of its own: the milliseconds between frames.
+ZOOM = """() => new Promise((done) => {
+  const host = document.querySelector('.host'), times = [];
+  host.focus();
+  let last = performance.now(), step = 0;
+  const next = (now) => {
+    if (step > 0) times.push(now - last);
+    last = now;
+    if (step++ === 30) { done(times); return; }
+    host.dispatchEvent(new KeyboardEvent('keydown', { key: step % 15 < 8 ? '+' : '-', bubbles: true }));
+    requestAnimationFrame(next);
+  };
+  requestAnimationFrame(next);
+})"""

@@ -10,6 +10,8 @@ import click
 from runvet.cli.common import fail
 from runvet.cli.drawing import deliver
 
+DRAWN = 24_000  # points of all curves in one HTML file: about 500 kB
+
 
 @click.command("compare")
 @click.argument("base", type=click.Path(path_type=Path))
@@ -17,7 +19,7 @@ from runvet.cli.drawing import deliver
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "json"]),
+    type=click.Choice(["text", "json", "html"]),
     default="text",
     show_default=True,
     help="How to draw the comparison.",
@@ -35,28 +37,39 @@ from runvet.cli.drawing import deliver
 def command(
     base: Path, runs: tuple[str, ...], form: str, output: Path | None, config_file: Path | None, verbose: bool
 ) -> None:
-    """Tell how each RUN differs from BASE: configuration first, then curves beyond their noise, speed and findings."""
+    """Tell how each RUN differs from BASE: configuration first, then curves beyond their noise, speed and findings.
+
+    Runs that differ in their seeds only are repeats of one configuration: with them, it is also told whether one
+    configuration is better than the other beyond what the seed changes.
+    """
     from runvet import api
-    from runvet.compare import compare
+    from runvet.comparison import compare, repeats
     from runvet.config import ConfigError, find, load
     from runvet.discover import expand
-    from runvet.render import compare_json, compare_text
+    from runvet.render import compare_html, compare_json, compare_text
     from runvet.render.terminal import Terminal
 
     try:
         config = load(config_file) if config_file else None
+        paths = expand(runs)
         first = api.read(base, config)
         told = api.judge(first, config or find(base))
-        comparisons = []
-        for path in expand(runs):
+        comparisons, others = [], []
+        for path in paths:
             run = api.read(path, config)
-            comparisons.append(compare(first, run, told, api.judge(run, config or find(path))))
+            others.append(run)
+            judged = api.judge(run, config or find(path))
+            comparisons.append(compare(first, run, told, judged, draw=DRAWN // len(paths) if form == "html" else None))
+        seeds = repeats(first, others)
     except (OSError, ConfigError) as error:
         fail(str(error))
     if form == "json":
-        text = compare_json.render(comparisons)
+        text = compare_json.render(comparisons, seeds)
+    elif form == "html":
+        text = compare_html.render(comparisons, seeds)
     else:
-        text = compare_text.render(comparisons, Terminal.of(sys.stdout if output is None else None), verbose=verbose)
+        terminal = Terminal.of(sys.stdout if output is None else None)
+        text = compare_text.render(comparisons, terminal, verbose=verbose, seeds=seeds)
     deliver(text, output)
     if not any(c.curves for c in comparisons):
         fail("the runs have no metric in common")

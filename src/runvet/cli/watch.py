@@ -39,7 +39,9 @@ REPORT = "RUNVET_REPORT"
 )
 @click.option("--once", is_flag=True, help="Look once, then end.")
 @click.option("--for", "seconds", type=click.FloatRange(min=0), help="End after so many seconds.")
-@click.option("--until", type=click.Choice(["critical"]), help="End at the first critical finding.")
+@click.option(
+    "--until", type=click.Choice(["critical", "stalled"]), help="End at the first critical finding, or at a stall."
+)
 @click.option(
     "--exec",
     "command_line",
@@ -65,7 +67,7 @@ def command(
     """Judge the run at PATH again and again while it grows, and say what changes.
 
     Only what is new is read. Ends when the run says that it has finished or all planned steps are done, on Ctrl-C,
-    or as told; the exit status is that of `runvet check` on the last look.
+    or as told; the exit status is that of `runvet check` on the last look, where a stall that lasts is a warning.
     """
     from runvet.cli.check import configured
     from runvet.config import ConfigError
@@ -81,7 +83,7 @@ def command(
         watcher = Watcher(path, configured(path, config_file, select, ignore), stall)
         with tempfile.TemporaryDirectory(prefix="runvet-") as folder:
             screen = _Screen(watcher, _Alarm(words, Path(folder, "report.json")))
-            screen.watch(interval, 0.0 if once else seconds, until == "critical")
+            screen.watch(interval, 0.0 if once else seconds, until)
     except (OSError, ConfigError) as error:
         fail(str(error))
     sys.exit(screen.finish(fail_on))
@@ -123,13 +125,14 @@ class _Screen:
         self.terminal: Terminal = Terminal.of(sys.stdout)
         self.live = sys.stdout.isatty()
         self.progress, self.drawn = "", 0.0
+        self.stalled = False  # now
 
-    def watch(self, interval: float, seconds: float | None, until_critical: bool) -> None:
+    def watch(self, interval: float, seconds: float | None, until: str | None) -> None:
         """Look every `interval` seconds until the run ends, the time is over or Ctrl-C."""
         start = time.monotonic()
         try:
             while True:
-                over = self.look(waiting=seconds != 0.0, until_critical=until_critical)
+                over = self.look(waiting=seconds != 0.0, until=until)
                 left = None if seconds is None else seconds - (time.monotonic() - start)
                 if over or (left is not None and left <= 0):
                     break
@@ -138,7 +141,7 @@ class _Screen:
             self.say("interrupted")
         self.alarm.end()
 
-    def look(self, *, waiting: bool, until_critical: bool) -> bool:
+    def look(self, *, waiting: bool, until: str | None) -> bool:
         """One look; gives whether the watch is over."""
         try:
             change = self.watcher.look()
@@ -148,12 +151,13 @@ class _Screen:
             self.step(f"waiting for {self.terminal.plain(str(self.watcher.root))}")
             return False
         self.tell(change)
+        self.stalled = change.stalled is not None or (self.stalled and not change.grown and not change.ended)
         critical = any(f.severity == "critical" for f in change.report.findings)
         if critical:
             self.alarm.sound(change.report)
         if change.ended:
             self.say(change.ended)
-        return bool(change.ended) or (critical and until_critical)
+        return bool(change.ended) or (critical and until == "critical") or (self.stalled and until == "stalled")
 
     def tell(self, change: Change) -> None:
         """The lines of one look."""
@@ -208,7 +212,11 @@ class _Screen:
         if self.live:
             sys.stdout.write("\r\x1b[K")
         deliver("\n" + draw("text", [report]), None)
-        return status(report, fail_on, ())
+        found = status(report, fail_on, ())
+        if not self.stalled:
+            return found
+        self.say("the run has stalled: it does not grow, and does not say that it has finished")
+        return max(found, 1) if fail_on == "warning" else found
 
 
 def _progress(change: Change, t: Terminal) -> str:

@@ -4,23 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from runvet.compare import Comparison, CurveDifference, FindingDifference, SettingDifference
+from runvet.comparison import Comparison, CurveDifference, FindingDifference, SeedEffect, SettingDifference
 from runvet.render.numbers import exact, plural, short
 from runvet.render.terminal import Terminal
 
 MOST = 20  # curves, settings and findings drawn of each
-WORDS = {"better": "better", "worse": "worse", "no difference": "no difference beyond noise"}
+WORDS = {"better": "better in this run", "worse": "worse in this run", "no difference": "no difference beyond noise"}
 STYLES = {"better": "sound", "worse": "critical", "no difference": "dim", "too few points": "dim"}
 
 
-def render(comparisons: Sequence[Comparison], terminal: Terminal | None = None, *, verbose: bool = False) -> str:
-    """One part for each run that was compared with the base. `verbose` also lists settings that are mere noise."""
+def render(
+    comparisons: Sequence[Comparison],
+    terminal: Terminal | None = None,
+    *,
+    verbose: bool = False,
+    seeds: Sequence[SeedEffect] = (),
+) -> str:
+    """What repeated runs say, then one part for each run that was compared with the base.
+
+    `verbose` also lists settings that are mere noise.
+    """
     t = terminal or Terminal()
-    parts = ["\n".join(_comparison(c, t, verbose)).rstrip() + "\n" for c in comparisons]
-    caution = (
-        "Errors hold the noise within each run. What another seed would change is not in them: repeat the runs to know."
+    parts = ["\n".join(_seeds(seeds, t)).rstrip() + "\n"] if seeds else []
+    parts += ["\n".join(_comparison(c, t, verbose)).rstrip() + "\n" for c in comparisons]
+    return t.fit("\n".join([*parts, "\n".join(t.wrap(caution(seeds), indent=0)) + "\n"]))
+
+
+def caution(seeds: Sequence[SeedEffect]) -> str:
+    """What the differences of single runs do not say."""
+    if seeds:
+        return (
+            "Of two single runs the errors hold the noise within each run alone; what the seed changes is only in the "
+            "part on repeated runs."
+        )
+    return (
+        "One run of each: better or worse in this run is beyond the noise within both, but another seed may change as "
+        "much. That one configuration is better is not shown. Repeat both with other seeds (3 or more of each), and "
+        "name all of them: runvet compare BASE RUN..."
     )
-    return t.fit("\n".join([*parts, "\n".join(t.wrap(caution, indent=0)) + "\n"]))
+
+
+def _seeds(seeds: Sequence[SeedEffect], t: Terminal) -> Iterator[str]:
+    """Every configuration with repeats against the base's."""
+    arrow = "→" if t.unicode else "->"
+    yield t.paint("Repeated runs", "bold") + "  that differ from each other in seeds only, at equal steps, late"
+    last: tuple[str, ...] = ()
+    for e in seeds[: 2 * MOST]:
+        if e.other_runs != last:
+            last = e.other_runs
+            yield from t.wrap(f"base, {plural(len(e.base), 'run')}: {', '.join(e.base_runs)}", indent=4, first="  ")
+            yield from t.wrap(f"other, {plural(len(e.other), 'run')}: {', '.join(e.other_runs)}", indent=4, first="  ")
+        word = {"no difference": "not shown beyond seeds"}.get(e.outcome, e.outcome)
+        mine, theirs = (exact(_short(sum(v) / len(v))) for v in (e.base, e.other))
+        error = f"({e.difference:+.3g} ± {e.error:.2g}; p = {e.p:.2g})"
+        yield f"    {t.plain(e.name)[:28]}  {t.paint(word, STYLES[e.outcome])}  {mine} {arrow} {theirs}  {error}"
+    yield ""
 
 
 def _comparison(c: Comparison, t: Terminal, verbose: bool) -> Iterator[str]:

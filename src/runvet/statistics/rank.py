@@ -160,6 +160,15 @@ def spearman(a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[float, float]:
     return rho, _incomplete_beta(free / 2.0, 0.5, 1.0 - rho * rho)
 
 
+def student_p(t: float, free: float) -> float:
+    """Two-sided p of Student's t with `free` degrees of freedom (which need not be whole); NaN where it has none."""
+    if math.isnan(t) or not free > 0.0:
+        return math.nan
+    if math.isinf(t):
+        return 0.0
+    return _incomplete_beta(free / 2.0, 0.5, free / (free + t * t)) if t else 1.0
+
+
 def _incomplete_beta(a: float, b: float, x: float) -> float:
     """The regularised incomplete beta function I_x(a, b), by its continued fraction (Lentz)."""
     if x <= 0.0 or x >= 1.0:

@@ -20,7 +20,7 @@ from runvet.render import text as text_renderer
 from runvet.render.terminal import Terminal
 from runvet.report import Report, to_dict
 
-STYLES = ("vendor/uPlot.min.css", "style.css", "layout.css")
+STYLES = ("vendor/uPlot.min.css", "style.css", "layout.css", "figures.css")
 SCRIPTS = (
     "dom.js",
     "icons.js",
@@ -28,6 +28,9 @@ SCRIPTS = (
     "plot.js",
     "tags.js",
     "panel.js",
+    "charts.js",
+    "voxels.js",
+    "figures.js",
     "findings.js",
     "facts.js",
     "keys.js",
@@ -40,20 +43,29 @@ ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", 
 
 def render(reports: Sequence[Report]) -> str:
     """One page for all reports; with several, a table to choose from comes first."""
-    style, script, vendor = _styles(), _scripts(), _read(VENDOR)
+    plain = "\n".join(text_renderer.render(r, Terminal(width=80)) for r in reports)
+    return page(_title(reports), [to_dict(r) for r in reports], plain)
+
+
+def page(
+    title: str, data: object, plain: str, *, styles: Sequence[str] = STYLES, scripts: Sequence[str] = SCRIPTS
+) -> str:
+    """A whole page of the files named, with `data` for its scripts and `plain` text where no script runs."""
+    style, vendor = "\n".join(map(_read, styles)), _read(VENDOR)
+    script = '"use strict";\n(() => {\n' + "\n".join(map(_read, scripts)) + "\n})();"
     policy = (
         "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
         f"style-src '{_hash(style)}'; script-src '{_hash(vendor)}' '{_hash(script)}'"
     )
     parts = {
         "policy": policy,
-        "title": html.escape(_title(reports)),
+        "title": html.escape(title),
         "style": style,
         "vendor": vendor,
         "script": script,
         "licence": _read(LICENCE),
-        "data": embed([to_dict(r) for r in reports]),
-        "plain": html.escape("\n".join(text_renderer.render(r, Terminal(width=80)) for r in reports)),
+        "data": embed(data),
+        "plain": html.escape(plain),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda m: parts[m[1]], _read("page.html"))
 
@@ -78,12 +90,3 @@ def _read(name: str) -> str:
     folder, _, file = name.rpartition("/")
     place = resources.files(__package__)
     return (place / folder / file if folder else place / file).read_text(encoding="utf-8")
-
-
-def _styles() -> str:
-    return "\n".join(_read(name) for name in STYLES)
-
-
-def _scripts() -> str:
-    body = "\n".join(_read(name) for name in SCRIPTS)
-    return '"use strict";\n(() => {\n' + body + "\n})();"

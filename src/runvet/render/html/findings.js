@@ -59,6 +59,7 @@ class Findings {
   open(report) {
     this.report = report;
     this.cards.clear();
+    this.seen = new Set();
     const count = report.findings.length;
     const body = count ? this.byStage() : el("p", { class: "quiet" }, report.verdict === "sound" ? "Nothing found." : "Nothing found, and too little known to call that a good sign.");
     this.node.replaceChildren(el("h2", { id: "findings-title" }, "Findings", el("span", { class: "count" }, grouped(String(count)))), ...[body].flat());
@@ -85,12 +86,12 @@ class Findings {
       f.actions.length ? el("div", {}, el("h5", {}, "Do"), el("ul", { class: "do" }, f.actions.map((a, i) => el("li", {}, a, f.action_costs && f.action_costs[i] ? el("span", { class: "cost" }, f.action_costs[i]) : null)))) : null,
       f.innocent ? el("div", {}, el("h5", {}, "Innocent if"), el("p", {}, f.innocent)) : null,
     ].filter(Boolean);
-    const evidence = evidenceTable(f);
+    const evidence = evidenceTable(f), looks = figuresOf(this.report, f, this.seen);
     const card = el("article", { class: `card ${f.severity}`, id: `finding-${number}`, tabindex: "-1", "data-rule": f.rule, "aria-label": `${f.severity}: ${f.rule} ${f.name}` },
       el("header", { onclick: () => this.app.choose(f, { from: "card" }) }, badge(f.severity), el(nested ? "h5" : "h4", {}, el("code", {}, f.rule), " ", f.name),
         finite(f.since_step) ? el("span", { class: "since" }, `since step ${short(f.since_step)}`) : null),
       el("p", { class: "message" }, f.message), place,
-      evidence || beside.length ? el("div", { class: "detail" }, evidence, el("div", { class: "beside" }, beside)) : null,
+      evidence || beside.length ? el("div", { class: "detail" }, evidence, el("div", { class: "beside" }, beside)) : null, looks,
       followers.length ? el("details", { class: "followers" }, el("summary", {}, `Explains ${plural(followers.length, "more finding")}: ${followers.map((n) => `${n.finding.rule} ${n.finding.name}`).join(", ")}`), followers.map((n) => this.card(n, true))) : null,
       el("footer", {}, "more: ", el("code", {}, `runvet explain ${f.rule}`)));
     this.cards.set(f, card);

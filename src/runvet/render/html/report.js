@@ -22,7 +22,7 @@ class App {
     const report = (this.report = this.reports[index]);
     this.chosen = null;
     this.findings.open(report);
-    const rest = [this.findings.node, actionList(report, (f, how) => this.choose(f, how)), trusted(report), plainChecks(report)].filter(Boolean);
+    const rest = [this.findings.node, actionList(report, (f, how) => this.choose(f, how)), trusted(report), otherFigures(report), plainChecks(report)].filter(Boolean);
     this.side.replaceChildren(...rest);
     const stage = sortedStages(report)[0];
     this.root.replaceChildren(...[this.bar(), runTable(this.reports, index, (i) => this.open(i)), el("main", {}, hero(report), el("div", { class: `split${stage ? "" : " alone"}` }, this.side, stage ? this.panel.node : "")), this.foot(), this.card].filter(Boolean));

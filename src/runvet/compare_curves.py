@@ -1,28 +1,24 @@
-"""How one run differs from another: configuration, curves beyond their noise, speed, findings. Pure, on runs.
+"""Whether a metric differs between two runs beyond the noise within them.
 
 Curves are compared at equal steps, over the last quarter of the steps that both have: medians of equal bins (the
 points themselves, where there are few), the mean of their differences and its standard error. That error holds the
-noise within each run; what another seed would change is not in it.
+noise within each run; what another seed would change is not in it (see `compare_seeds.py`).
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from runvet import statistics
 from runvet.joining import key
-from runvet.report import Finding, Report, StageSummary, plain
-from runvet.run import FloatArray, Plain, Run, Series, Stage
+from runvet.run import FloatArray, Series, Stage
 
 Outcome: TypeAlias = Literal["better", "worse", "no difference", "too few points"]
 
-SCHEMA_VERSION = 1
 LATE = 0.75  # of the common steps lie before the part that is compared
 BINS, MOST_BINS = 8, 16
 TIMES = frozenset({"step_time", "data_time", "throughput", "clock", "memory", "gpu_utilisation"})  # speed is told apart
@@ -45,27 +41,6 @@ T_0002 = {
     20: 3.55,
     30: 3.39,
 }
-
-_NOISE_KEY = re.compile(
-    r"(?i)(?:^|[._-])(?:path|paths|dir|dirs|directory|folder|file|filename|root|home|cwd|date|time|timestamp|datetime|created|host|hostname"
-    r"|node|user|username|pid|port|uuid|id|run_id|run_name|exp_name|experiment|experiment_name|project|entity|group|tags?|notes?|url|uri"
-    r"|master_addr|master_port|logdir|log_dir|output|outdir|save|device|argv|command)$|(?:path|_dir|_file|_name|_at)$"
-)
-_NOISE_VALUE = re.compile(
-    r"^(?:[\w.~$-]*[/\\][\w./\\ ~$-]+|\d{4}-\d\d-\d\d.*|\d{8}[-_]\d{4,6}|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32,64})$",
-    re.I,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class SettingDifference:
-    """A key whose value differs; None with `missing` where one run does not have it. `noise`: a path, date or name."""
-
-    key: str
-    base: Plain
-    other: Plain
-    missing: Literal["", "base", "other"] = ""
-    noise: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,143 +70,19 @@ class CurveDifference:
     reaches_other_best: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SpeedDifference:
-    """Speed of a stage in both runs, overall."""
-
-    stage: str
-    base: float
-    other: float
-    unit: str
-    ratio: float
-
-
-@dataclass(frozen=True, slots=True)
-class FindingDifference:
-    """A finding that only one of the runs has (or at another severity)."""
-
-    rule: str
-    name: str
-    severity: str
-    stage: str | None
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One run against the base."""
-
-    base: str
-    other: str
-    base_verdict: str
-    other_verdict: str
-    settings: tuple[SettingDifference, ...]
-    same_settings: int
-    curves: tuple[CurveDifference, ...]
-    speed: tuple[SpeedDifference, ...]
-    only_base: tuple[FindingDifference, ...]
-    only_other: tuple[FindingDifference, ...]
-    unpaired: tuple[str, ...] = ()  # stages that only one of the runs has
-
-
-def compare(base: Run, other: Run, base_report: Report, other_report: Report) -> Comparison:
-    """Everything that differs between two runs that were read and judged."""
-    pairs, unpaired = _pairs(base, other)
-    settings, same = settings_of(base, other)
-    curves = [c for a, b in pairs for c in _curves(a, b)]
-    names = {b.name: a.name for a, b in pairs}  # stages of the other run under the base's names
-    mine = {(f.rule, f.stage, f.severity): f for f in base_report.findings}
-    theirs = {(f.rule, names.get(f.stage or "", f.stage), f.severity): f for f in other_report.findings}
-    return Comparison(
-        base.path,
-        other.path,
-        base_report.verdict,
-        other_report.verdict,
-        settings,
-        same,
-        tuple(sorted(curves, key=lambda c: _weight(c.role))),
-        tuple(_speeds(pairs, base_report, other_report)),
-        tuple(_told(f) for k, f in mine.items() if k not in theirs),
-        tuple(_told(f) for k, f in theirs.items() if k not in mine),
-        unpaired,
-    )
-
-
-def to_dict(comparisons: Sequence[Comparison]) -> dict[str, Any]:
-    """The comparisons as plain values, null where unknown."""
-    return {"schema_version": SCHEMA_VERSION, "comparisons": [plain(asdict(c)) for c in comparisons]}
-
-
-# -- stages and settings ---------------------------------------------------------------------------------------------
-
-
-def _pairs(base: Run, other: Run) -> tuple[list[tuple[Stage, Stage]], tuple[str, ...]]:
-    """Stages that belong together: of one name, else the only ones, else those with most metrics in common."""
-    left, pairs = list(other.stages), []
-    lonely = []
-    for stage in base.stages:
-        twin = next((s for s in left if s.name == stage.name), None)
-        if twin is None:
-            lonely.append(stage)
-        else:
-            left.remove(twin)
-            pairs.append((stage, twin))
-    unpaired = []
-    for stage in lonely:
-        names = {key(s.name) for s in stage.series}
-        twin = max(left, key=lambda s: len(names & {key(x.name) for x in s.series}), default=None)
-        if twin is None or not (
-            names & {key(x.name) for x in twin.series} or (len(base.stages) == len(other.stages) == 1)
-        ):
-            unpaired.append(stage.name)
-            continue
-        left.remove(twin)
-        pairs.append((stage, twin))
-    return pairs, (*unpaired, *(s.name for s in left))
-
-
-def settings_of(base: Run, other: Run) -> tuple[tuple[SettingDifference, ...], int]:
-    """The settings that differ, those that matter first, and how many are the same."""
-    mine, theirs = _settings(base), _settings(other)
-    out, same = [], 0
-    for name in dict.fromkeys((*mine, *theirs)):
-        a, b = mine.get(name), theirs.get(name)
-        if name in mine and name in theirs and a == b:
-            same += 1
-            continue
-        missing: Literal["", "base", "other"] = (
-            "" if name in mine and name in theirs else "base" if name in theirs else "other"
-        )
-        told = [v for v in (a, b) if v is not None]
-        odd = bool(told) and all(isinstance(v, str) and _NOISE_VALUE.match(v) for v in told)
-        out.append(SettingDifference(name, a, b, missing, bool(_NOISE_KEY.search(name)) or odd))
-    return tuple(sorted(out, key=lambda d: (d.noise, bool(d.missing)))), same
-
-
-def _settings(run: Run) -> Mapping[str, Plain]:
-    """Every setting by its key; of several stages with different values, under the stage's name."""
-    found: dict[str, Plain] = {}
-    for stage in run.stages:
-        for setting in stage.settings:
-            name = setting.key
-            if name in found and found[name] != setting.value:
-                name = f"{stage.name}: {name}" if len(run.stages) > 1 else name
-            found.setdefault(name, setting.value)
-    for setting in run.settings:
-        found.setdefault(setting.key, setting.value)
-    return found
-
-
-# -- curves ----------------------------------------------------------------------------------------------------------
-
-
-def _weight(role: str | None) -> int:
+def weight(role: str | None) -> int:
     """Validation before training, losses before the rest."""
     order = ("val_loss", "val_", "test_", "train_loss", "train_")
     return next((i for i, start in enumerate(order) if (role or "").startswith(start)), len(order))
 
 
-def _curves(base: Stage, other: Stage) -> list[CurveDifference]:
+def differences(base: Stage, other: Stage) -> list[CurveDifference]:
+    """Every metric that both stages have and of which it is known which way is better."""
+    return [curve(a, b, base.name) for a, b in series_pairs(base, other)]
+
+
+def series_pairs(base: Stage, other: Stage) -> list[tuple[Series, Series]]:
+    """The metrics of both stages that can be better or worse; times and speeds are told apart."""
     by_name = {key(s.name): s for s in other.series}
     out = []
     for a in base.series:
@@ -239,7 +90,7 @@ def _curves(base: Stage, other: Stage) -> list[CurveDifference]:
         if b is None and a.role is not None and len(base.role(a.role)) == len(other.role(a.role)) == 1:
             b = other.role(a.role)[0]
         if b is not None and a.direction is not None and a.role not in TIMES and len(a) > 1 and len(b) > 1:
-            out.append(curve(a, b, base.name))
+            out.append((a, b))
     return out
 
 
@@ -248,9 +99,9 @@ def curve(base: Series, other: Series, stage: str = "") -> CurveDifference:
     direction = base.direction or "down"
     told = CurveDifference(base.name, stage, base.role, direction, "too few points")
     if base.axis != other.axis or base.axis == "point":
-        axis, a, b = "point", _points(base, by_index=True), _points(other, by_index=True)
+        axis, a, b = "point", points(base, by_index=True), points(other, by_index=True)
     else:
-        axis, a, b = base.axis, _points(base), _points(other)
+        axis, a, b = base.axis, points(base), points(other)
     if min(len(a[0]), len(b[0])) < FEWEST:
         return told
     low, high = max(a[0][0], b[0][0]), min(a[0][-1], b[0][-1])
@@ -277,7 +128,7 @@ def curve(base: Series, other: Series, stage: str = "") -> CurveDifference:
     )  # fmt: skip
 
 
-def _points(series: Series, *, by_index: bool = False) -> tuple[FloatArray, FloatArray]:
+def points(series: Series, *, by_index: bool = False) -> tuple[FloatArray, FloatArray]:
     """x and finite values in the order of x; of points told twice at one x (a resumed run) the last counts."""
     x = np.arange(len(series), dtype=np.float64) if by_index else series.x()
     x, value, _ = statistics.finite_points(x, series.value)
@@ -359,26 +210,3 @@ def _reaches(points: tuple[FloatArray, FloatArray], level: float, direction: str
     x, value = _levels(points)
     hit = np.flatnonzero(value <= level if direction == "down" else value >= level)
     return float(x[hit[0]]) if len(hit) else None
-
-
-# -- speed and findings ----------------------------------------------------------------------------------------------
-
-
-def _speeds(pairs: Sequence[tuple[Stage, Stage]], base: Report, other: Report) -> list[SpeedDifference]:
-    out = []
-    for a, b in pairs:
-        mine, theirs = _summary(base, a), _summary(other, b)
-        if mine is None or theirs is None or mine.speed.get("unit") != theirs.speed.get("unit"):
-            continue
-        x, y = mine.speed.get("overall"), theirs.speed.get("overall")
-        if x and y:
-            out.append(SpeedDifference(a.name, float(x), float(y), str(mine.speed["unit"]), float(y) / float(x)))
-    return out
-
-
-def _summary(report: Report, stage: Stage) -> StageSummary | None:
-    return next((s for s in report.stages if s.name == stage.name), None)
-
-
-def _told(finding: Finding) -> FindingDifference:
-    return FindingDifference(finding.rule, finding.name, finding.severity, finding.stage, finding.message)
