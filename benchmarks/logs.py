@@ -56,6 +56,24 @@ def text(path: Path, points: int) -> None:
         stream.writelines(text_lines(points))
 
 
+def mixed(path: Path, points: int) -> None:
+    """A log whose lines take turns: two of training, one of speed, one of validation, after each 1,000 a saved file."""
+    kinds = (
+        "step {step} | loss: {loss:.4f} | lr: 1.000e-03",
+        "step {step} | grad_norm: {half:.3f} | tokens/s: {speed}",
+        "step {step} | loss: {loss:.4f} | lr: 1.000e-03",
+        "step {step} | val_loss: {loss:.4f} | val_acc: {half:.4f}",
+    )
+    with path.open("w") as stream:
+        for step, loss in enumerate(losses(points)):
+            ms = step * 370
+            clock = f"{ms // 3_600_000 % 24:02d}:{ms // 60_000 % 60:02d}:{ms // 1000 % 60:02d},{ms % 1000:03d}"
+            told = kinds[step % 4].format(step=step, loss=loss, half=loss / 4, speed=12_000 + step % 37)
+            stream.write(f"2026-03-{1 + ms // 86_400_000 % 28:02d} {clock} - INFO - {told}\n")
+            if step % 1_000 == 999:
+                stream.write(f"Saving the model to checkpoints/step_{step}.pt\n")
+
+
 def huge_text(path: Path, size: int) -> int:
     """A `logging` log of at least `size` bytes: one part written again and again; gives its lines."""
     part = "".join(text_lines(200_000)).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ class Check:
 
     what: str
     seconds: float
+    cpu: float
     peak: float
     target: str
     reached: bool
@@ -36,40 +38,43 @@ def write(
     versions: list[str],
     points: int,
     rows: list[Row],
-    programs: list[tuple[str, str, float, float, str]],
+    programs: list[tuple[str, str, float, float, float, str]],
     checks: list[Check],
 ) -> None:
     """Write the tables."""
     lines = ["# Speed", "", "Written by `make bench`; every figure is from one run of it.", ""]
     lines += [f"- {line}" for line in about] + [f"- {', '.join(versions)}", ""]
     lines += [
-        f"Reading logs of {points:,} points. Fresh processes that take turns, imports not counted, the best turn of each"
-        " counts; peak is the largest resident memory of any turn, imports included.",
+        f"Reading logs of {points:,} points. Points of a text log are its lines. Fresh processes that take turns, imports"
+        " not counted; seconds are those of the best turn, on the clock and of the CPU. The ratios are of turns side by side:"
+        " the median, and in brackets that of CPU seconds. Peak is the largest resident memory of any turn, imports included.",
         "",
-        "| log | MB | program | seconds | points/s | peak MiB | runvet is faster by | target |",
-        "| --- | --: | --- | --: | --: | --: | --: | --- |",
+        "| log | MB | program | seconds | CPU s | points/s | peak MiB | runvet is faster by | target |",
+        "| --- | --: | --- | --: | --: | --: | --: | --: | --- |",
     ]
     for row in rows:
         lines += _reading(row)
     lines += [
         "",
-        "Whole checks from the command line, start and imports included. Memory below that of the measuring process can't be told apart.",
+        "Whole checks from the command line, start and imports included.",
         "",
     ]
-    lines += ["| log | program | seconds | peak MiB | it said |", "| --- | --- | --: | --: | --- |"]
-    for log, name, seconds, peak, remark in programs:
-        cells = ("–", "–") if seconds != seconds else (f"{seconds:.2f}", f"{peak:.0f}")
-        lines.append(f"| {log} | {name} | {cells[0]} | {cells[1]} | {remark.replace('|', '/')} |")
+    lines += ["| log | program | seconds | CPU s | peak MiB | it said |", "| --- | --- | --: | --: | --: | --- |"]
+    for log, name, seconds, cpu, peak, remark in programs:
+        figures = "– | – | –" if seconds != seconds else f"{seconds:.2f} | {cpu:.2f} | {peak:.0f}"
+        lines.append(f"| {log} | {name} | {figures} | {remark.replace('|', '/')} |")
     lines += [
         "",
         "runvet alone.",
         "",
-        "| what | seconds | peak MiB | target | reached |",
-        "| --- | --: | --: | --- | --- |",
+        "| what | seconds | CPU s | peak MiB | target | reached |",
+        "| --- | --: | --: | --: | --- | --- |",
     ]
     for check in checks:
         reached = "yes" if check.reached else "**no**"
-        lines.append(f"| {check.what} | {check.seconds:.2f} | {check.peak:.0f} | {check.target} | {reached} |")
+        lines.append(
+            f"| {check.what} | {check.seconds:.2f} | {check.cpu:.2f} | {check.peak:.0f} | {check.target} | {reached} |"
+        )
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -79,12 +84,16 @@ def _reading(row: Row) -> list[str]:
     for job, cost in row.costs.items():
         label = f"**{job}**" if job == row.mine else f"{job} (reading and judging)" if job == "runvet check" else job
         if cost.why:
-            lines.append(f"| {row.name} | {row.size / 1e6:.0f} | {label} | – | – | – | – | {cost.why} |")
+            lines.append(f"| {row.name} | {row.size / 1e6:.0f} | {label} | – | – | – | – | – | {cost.why} |")
             continue
-        ratio = "" if job in (row.mine, "runvet check") else f"{cost.seconds / mine.seconds:.1f}×"
+        ratio = (
+            ""
+            if job in (row.mine, "runvet check")
+            else f"{_ratio(cost.every, mine.every):.1f}× ({_ratio(cost.every_cpu, mine.every_cpu):.1f}×)"
+        )
         target = _target(row, job, cost, mine)
         lines.append(
-            f"| {row.name} | {row.size / 1e6:.0f} | {label} | {cost.seconds:.3f} | {cost.points / cost.seconds:,.0f}"
+            f"| {row.name} | {row.size / 1e6:.0f} | {label} | {cost.seconds:.3f} | {cost.cpu:.3f} | {cost.points / cost.seconds:,.0f}"
             f" | {cost.peak:.0f} | {ratio} | {target} |"
         )
     return lines
@@ -97,4 +106,9 @@ def _target(row: Row, job: str, cost: Any, mine: Any) -> str:
     wanted = row.targets.get(job)
     if wanted is None:
         return ""
-    return f"{wanted:g}×: {'reached' if cost.seconds / mine.seconds >= wanted else '**not reached**'}"
+    return f"{wanted:g}×: {'reached' if _ratio(cost.every, mine.every) >= wanted else '**not reached**'}"
+
+
+def _ratio(theirs: list[float], mine: list[float]) -> float:
+    """How many times as long the other took, as the median over turns that ran side by side."""
+    return statistics.median(a / b for a, b in zip(theirs, mine, strict=False))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,6 +23,7 @@ EVENTS = 20_000  # events kept of one file; the rest are counted
 TEXT = 400  # characters kept of an event's line
 
 _COLUMNS = ("value", "step", "epoch", "time", "line")
+_AXES = _COLUMNS[1:4]
 
 Numbers = npt.NDArray[np.generic] | list[float] | list[int]
 
@@ -43,8 +44,11 @@ class _Column:
     maximum: float = -math.inf
     stride: int = 1
     tail: tuple[float, float, float, float, int] | None = None  # the very last point, when thinning skipped it
+    absent: set[str] = field(default_factory=lambda: set(_AXES))  # axes that are NaN so far: they are left empty
 
     def add(self, value: float, step: float, epoch: float, time: float, line: int) -> None:
+        if self.absent:
+            self._begin(_AXES)
         if value - value == 0.0:  # finite, without a call
             if value < self.minimum:
                 self.minimum = value
@@ -73,7 +77,10 @@ class _Column:
             self.minimum = min(self.minimum, float(finite.min()))
             self.maximum = max(self.maximum, float(finite.max()))
         skip = -self.total % self.stride
+        self._begin([name for name, new in zip(_AXES, columns[1:4], strict=True) if not np.isnan(new).all()])
         for name, new in zip(_COLUMNS, columns, strict=True):
+            if name in self.absent:
+                continue
             kept: npt.NDArray[np.generic] = np.ascontiguousarray(new[skip :: self.stride])
             getattr(self, name).frombytes(kept.view(np.uint8).data)
         kept_last = (self.total + len(value) - 1) % self.stride == 0
@@ -82,10 +89,17 @@ class _Column:
         )  # fmt: skip
         self.total += len(value)
 
+    def _begin(self, axes: Sequence[str]) -> None:
+        """Keep these axes from the next point on; up to there they are NaN."""
+        for name in self.absent.intersection(axes):
+            self.absent.remove(name)
+            getattr(self, name).frombytes(np.full(len(self.value), np.nan).view(np.uint8).data)
+
     def halve(self) -> None:
         """Keep every second point from now on; the newest point stays in `tail` until a newer one comes."""
         self.stride *= 2
         if (self.total - 1) % self.stride and self.tail is None:
+            self._begin(_AXES)
             self.tail = (self.value[-1], self.step[-1], self.epoch[-1], self.time[-1], self.line[-1])
         for name in _COLUMNS:
             setattr(self, name, getattr(self, name)[::2])
@@ -93,6 +107,7 @@ class _Column:
     def series(self, source: str) -> Series:
         """The points so far. They are not copied, so that none can be added any more (BufferError)."""
         if self.tail is not None:
+            self._begin(_AXES)
             value, step, epoch, time, line = self.tail
             self.value.append(value)
             self.step.append(step)
@@ -105,9 +120,9 @@ class _Column:
         return Series(
             name=self.name,
             value=np.frombuffer(self.value, dtype=np.float64) if n else np.empty(0),
-            step=np.frombuffer(self.step, dtype=np.float64) if n else np.empty(0),
-            epoch=np.frombuffer(self.epoch, dtype=np.float64) if n else np.empty(0),
-            time=np.frombuffer(self.time, dtype=np.float64) if n else np.empty(0),
+            step=self._axis("step"),
+            epoch=self._axis("epoch"),
+            time=self._axis("time"),
             line=np.frombuffer(self.line, dtype=np.int64) if n else np.empty(0, np.int64),
             file=np.zeros(n, np.int64),
             segment=np.zeros(n, np.int64),
@@ -118,6 +133,12 @@ class _Column:
             maximum=math.nan if empty else self.maximum,
             stride=self.stride,
         )
+
+    def _axis(self, name: str) -> FloatArray:
+        n = len(self.value)
+        if name in self.absent or not n:
+            return np.full(n, np.nan)
+        return np.frombuffer(getattr(self, name), dtype=np.float64)
 
 
 class Sink:

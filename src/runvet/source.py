@@ -51,7 +51,7 @@ class Source:
         if self.packed == "gzip":
             return io.BufferedReader(_Gzip(self.path), BLOCK)
         if self.packed == "zstd":
-            return io.BufferedReader(_Unpacking(_zstd(self.path)), BLOCK)
+            return io.BufferedReader(Unpacking(_zstd(self.path)), BLOCK)
         return io.BufferedReader(self.path.open("rb", buffering=0), BLOCK)
 
     def text(self, limit: int = 64 << 20) -> str:
@@ -87,16 +87,18 @@ class Source:
             yield rest
 
 
-class _Unpacking(io.RawIOBase):
+class Unpacking(io.RawIOBase):
     """A stream that is unpacked while it is read; whatever is wrong with it is an OSError, as for any other file."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
 
     def readable(self) -> bool:
+        """True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Fill a buffer with what comes next; gives how many bytes. Raises OSError."""
         try:
             data = self.inner.read(min(len(buffer), 65_536))
         except MemoryError:
@@ -107,6 +109,7 @@ class _Unpacking(io.RawIOBase):
         return len(data)
 
     def close(self) -> None:
+        """Close the inner stream, too."""
         self.inner.close()
         super().close()
 

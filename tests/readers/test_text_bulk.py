@@ -77,6 +77,7 @@ PREFIXES = (
     "Mar  {e} {h:02d}:{m:02d}:{s:02d} ",
     "[rank {r}] ",
     "1772323{s:03d}.{s:02d} ",
+    "I03{d:02d} {h:02d}:{m:02d}:{s:02d}.{s:06d} 4711 solver.cpp:239] ",
 )
 PLACES = (
     "step {i}",
@@ -87,6 +88,8 @@ PLACES = (
     "Epoch {i}/500 -",
     "val epoch {e}:",
     "global_step={i},",
+    "Epoch {e}/10 step {b}/{t}",
+    "train epoch {e} batch {b}",
 )  # fmt: skip
 METRICS = (
     " loss: {0} acc: {1}",
@@ -95,6 +98,8 @@ METRICS = (
     " train_loss {0} time: {1}s",
     " Loss: {0}",
     " loss: {0} -0.5 reward -{1}",
+    " val_loss: {0} val_acc: {1}",
+    " eval/score: 0.5, loss: {0}",
 )
 ODD = (
     "Saving checkpoint to ckpt_{i}.pt",
@@ -140,6 +145,42 @@ def logs(draw: st.DrawFn) -> str:
     return end.join(lines) + draw(st.sampled_from((end, "")))
 
 
+@st.composite
+def mixed_logs(draw: st.DrawFn) -> str:
+    """Lines of several kinds in turn: by a pattern, or at random."""
+    kinds = [
+        (draw(st.sampled_from(PREFIXES)), draw(st.sampled_from(PLACES)), draw(st.sampled_from(METRICS)),
+         draw(st.sampled_from(("fall", "flat", "wide"))))
+        for _ in range(draw(st.integers(2, 4)))
+    ]  # fmt: skip
+    pattern = draw(st.lists(st.integers(0, len(kinds) - 1), min_size=1, max_size=9))
+    shuffled, advance = draw(st.booleans()), draw(st.booleans())
+    noise = draw(st.randoms(use_true_random=False))
+    epoch, speed = draw(st.sampled_from((3, 8, 40, 1_000))), draw(st.sampled_from((1, 7, 3_000)))
+    i = draw(st.sampled_from((0, 1, 95, 9_990)))
+    lines = []
+    for number in range(draw(st.integers(30, 300))):
+        chosen = noise.randrange(len(kinds)) if shuffled else pattern[number % len(pattern)]
+        prefix, place, metric, form = kinds[chosen]
+        value = {"fall": f"{2 * math.exp(-i / 50):.4f}", "flat": "0.5", "wide": f"{noise.uniform(-9, 9):.3e}"}[form]
+        second = i * speed % 86_400
+        part = {"h": second // 3600, "m": second // 60 % 60, "s": second % 60, "d": 1 + i % 29, "e": i // epoch, "b": i % epoch,
+                "i": i, "t": epoch, "r": i % 2}  # fmt: skip
+        lines.append(prefix.format(**part) + place.format(**part) + metric.format(value, f"{i % 7}.25"))
+        i += advance or number % len(pattern) == 0
+        if noise.random() < 0.01:
+            lines.append(noise.choice(ODD).format(i=i))
+    return "\n".join(lines) + "\n"
+
+
+@settings(max_examples=200, deadline=None)
+@given(mixed_logs())
+def test_generated_logs_of_several_kinds(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "mixed.log"
+    path.write_text(text, newline="")
+    both(path)
+
+
 @settings(max_examples=150, deadline=None)
 @given(logs())
 def test_generated_logs(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
@@ -160,6 +201,17 @@ def test_texts_of_the_corpora() -> None:
 def test_an_ordinary_log_is_taken_at_once(tmp_path: Path) -> None:
     lines = [
         f"2026-03-01 10:{i // 60 % 60:02d}:{i % 60:02d},{i % 1000:03d} - INFO - Epoch [{i // 500}][{i % 500:>3}/500] loss {2 - i * 1e-4:.4f} lr {1e-3:.1e}\n"
+        for i in range(3_000)
+    ]
+    path = tmp_path / "train.log"
+    path.write_text("".join(lines))
+    assert both(path) > 2_900
+
+
+def test_lines_of_several_kinds_in_turn_are_taken_at_once(tmp_path: Path) -> None:
+    kinds = ("loss: {0:.4f} | lr: 1.0e-03", "grad_norm: {0:.3f}", "val_loss: {0:.4f} | val_acc: {0:.3f}")
+    lines = [
+        f"2026-03-01 10:{i // 60 % 60:02d}:{i % 60:02d},123 - INFO - step {i} | {kinds[i % 3].format(2 - i * 1e-4)}\n"
         for i in range(3_000)
     ]
     path = tmp_path / "train.log"

@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from binary_writers import double, integer, leveldb, message, mutated, timestamp
 from hypothesis import HealthCheck, given
@@ -173,3 +174,69 @@ def test_real_runs(name: str) -> None:
     assert any(e.kind == "finished" for e in log.events) == truth["finished"]
     assert settings(log)["model.depth"] == 2
     assert not log.problems
+
+
+TEXTS = st.sampled_from(
+    [
+        "1",
+        "0.5",
+        "-3e-5",
+        "NaN",
+        "-Infinity",
+        "null",
+        '"a, b"',
+        "1,2",
+        "12345678901234567890",
+        "1e400",
+        "-",
+        "[1]",
+        "0" * 140,
+    ]
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[bytes]:
+    """Rows of a few kinds in turn, with other records between them."""
+    names = ("a", "loss", "a_rather_long_name/of/a/metric", "x" * 90, "y" * 130, "é", ("eval", "acc"))
+    kinds = draw(st.lists(st.lists(st.sampled_from(names), max_size=4), min_size=1, max_size=4))
+    noise = draw(st.randoms(use_true_random=False))
+    odd = draw(st.lists(TEXTS, min_size=1, max_size=3))
+    records: list[bytes] = []
+    for step in range(draw(st.integers(1, 60))):
+        items = [
+            item(k, noise.choice(odd) if noise.random() < 0.1 else f"{noise.uniform(-9, 9)!r}")
+            for k in noise.choice(kinds)
+        ]
+        records.append(row(step * 97, *items))
+        if noise.random() < 0.1:
+            records.append(
+                noise.choice(
+                    (message(4, b"console"), integer(1, step) + message(3, b"summary"), b"\x0a", b"\x08\x01\x12\x05ab")
+                )
+            )
+    return records
+
+
+@fuzz(deadline=None, suppress_health_check=[TMP])
+@given(histories())
+def test_rows_read_together_are_those_read_one_by_one(tmp_path: Path, records: list[bytes]) -> None:
+    path = write(tmp_path, NAME, wandb(*records))
+    together = series(read("wandb", path))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("runvet.readers.wandb.FORMS", 0)
+        alone = series(read("wandb", path))
+    assert set(together) == set(alone)
+    for name, one in alone.items():
+        for column in ("value", "step", "time", "line"):
+            np.testing.assert_array_equal(
+                getattr(one, column), getattr(together[name], column), err_msg=f"{name} {column}"
+            )
+
+
+def test_many_rows_of_two_kinds_keep_their_order(tmp_path: Path) -> None:
+    rows = [row(i, item("loss", str(i)), *([item("val", str(-i))] if i % 3 == 0 else [])) for i in range(30_000)]
+    found = series(read("wandb", write(tmp_path, NAME, wandb(*rows))))
+    assert found["loss"].value.tolist() == list(range(30_000))
+    assert found["loss"].line.tolist() == list(range(1, 30_001))
+    assert found["val"].step.tolist() == list(range(0, 30_000, 3))

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.metadata import entry_points
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from runvet.readers._resume import Resumed
-from runvet.sink import Sink
-from runvet.source import Source
+if TYPE_CHECKING:  # `run.py` needs the checkpoints, and these the protobuf of this package: no way back to `run.py`
+    from runvet.readers._resume import Resumed
+    from runvet.sink import Sink
+    from runvet.source import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,14 +72,15 @@ def plain_block(data: bytes, delimiter: bytes, columns: int) -> FloatArray | Non
     None where a line has another number of cells or anything but digits: a block that spells NaN out is left to the
     slower way, so that NaN here always means blank.
     """
-    if b'"' in data or b"\r" in data:
+    rows = 0 if delimiter == b" " else _regular(data, delimiter, columns)
+    if not rows:  # quotes, blanks to align
         data = data.translate(None, b'\r"')
-    if delimiter == b" ":
-        data = re.sub(rb"(?m)^ +| +$", b"", re.sub(rb"[ \t]+", b" ", data))
-    elif b", " in data:
-        data = data.replace(b", ", b",")
-    rows = data.count(b"\n")
-    if not rows or data.translate(None, b"0123456789+-.eE") != (delimiter * (columns - 1) + b"\n") * rows:
+        if delimiter == b" ":
+            data = re.sub(rb"(?m)^ +| +$", b"", re.sub(rb"[ \t]+", b" ", data))
+        else:
+            data = data.replace(b", ", b",")
+        rows = _regular(data, delimiter, columns)
+    if not rows:
         return None
     values = _json_numbers(data, delimiter)
     if values is None:
@@ -90,13 +91,21 @@ def plain_block(data: bytes, delimiter: bytes, columns: int) -> FloatArray | Non
     return values.reshape(rows, columns) if values is not None and values.size == rows * columns else None
 
 
+def _regular(data: bytes, delimiter: bytes, columns: int) -> int:
+    """How many lines of so many cells `data` holds, whose cells hold nothing but digits; 0 where it holds anything else."""
+    between = data.translate(None, b"0123456789+-.eE")
+    rows = len(between) // columns
+    return rows if between == (delimiter * (columns - 1) + b"\n") * rows else 0
+
+
 def _json_numbers(lines: bytes, delimiter: bytes) -> FloatArray | None:
     """The cells (n,) of lines whose numbers are written as in JSON, by the fastest parser there is; `null` is NaN."""
-    cells = lines[:-1].replace(b"\n", b",")
+    cells = lines.replace(b"\n", b",")
     if delimiter != b",":
         cells = cells.replace(delimiter, b",")
     try:
-        return np.array(orjson.loads(b"[" + cells + b"]"), np.float64)
+        numbers: list[float] = orjson.loads(b"[%b0]" % cells)  # the last line ends in a comma, too
+        return np.fromiter(numbers, np.float64, len(numbers) - 1)
     except (ValueError, OverflowError):
         return None
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import pairwise, repeat
 from typing import IO
+
+import numpy as np
 
 from runvet.sink import Sink
 
@@ -18,6 +21,7 @@ HEADER = 7  # of the file and of every piece
 FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 NAMED = 5  # damaged places named one by one
 LARGEST = 256 << 20  # bytes of one record put together from pieces
+_SEED = zlib.crc32(bytes([FULL]))  # the checksum is taken over the type byte, too
 
 
 def header(ident: bytes, magic: int) -> bytes:
@@ -34,22 +38,38 @@ def records(
 
 
 def batches(
-    stream: IO[bytes], sink: Sink, *, begin: int = HEADER, checksum: Callable[[bytes], int] = zlib.crc32
+    stream: IO[bytes],
+    sink: Sink,
+    *,
+    begin: int = HEADER,
+    checksum: Callable[[bytes], int] = zlib.crc32,
+    start: int = 0,
 ) -> Iterator[list[bytes]]:
     """The whole records behind the `begin` bytes of the file's header, those that end in one block together.
+
+    The stream starts at the offset `start` of the file, with a block, of which `begin` bytes are passed over.
 
     A record cut off at the end of the file is not spoken of: writers keep back up to a block. Damage is named in
     `sink` with its offset; reading goes on at the next block. `checksum` is taken over type byte and data.
     """
     pieces: list[bytes] = []
-    size = bad = offset = 0
+    size = bad = 0
+    offset = start
     last = False
     unpack = struct.Struct("<IHB").unpack_from
     while not last:
         block, last = _block(stream, sink, offset)
-        at, end = begin if not offset else 0, len(block)
+        at, end = begin if offset == start else 0, len(block)
         whole: list[bytes] = []
+        together = checksum is zlib.crc32
         while at + HEADER <= end:
+            if together and block[at + 6] == FULL:
+                together = False
+                whole_ones, at = _full(block, at)
+                whole += whole_ones
+                if whole_ones:
+                    pieces, size = [], 0
+                    continue
             crc, length, kind = unpack(block, at)
             stop = at + HEADER + length
             if not (kind or length or crc) and (last or not block[at:].strip(b"\0")):
@@ -82,6 +102,29 @@ def batches(
         yield whole
     if bad > NAMED:
         sink.problem(f"{bad - NAMED} further damaged blocks")
+
+
+def _full(block: bytes, at: int) -> tuple[list[bytes], int]:
+    """The records from `at` on that are in one piece, up to the first that is not or is damaged, and where that begins."""
+    first, end, last = at, len(block), len(block) - HEADER
+    starts: list[int] = []
+    keep = starts.append
+    while at <= last:
+        keep(at)
+        at += HEADER + block[at + 4] + (block[at + 5] << 8)
+    if at > end:
+        at = starts.pop()
+    if not starts:
+        return [], first
+    whole = [block[begin + HEADER : stop] for begin, stop in pairwise((*starts, at))]
+    where = np.array(starts)
+    stored = np.ndarray(end - 3, "<u4", block, strides=(1,))[where]
+    own = np.fromiter(map(zlib.crc32, whole, repeat(_SEED)), np.uint32, len(whole))
+    fine = (own == stored) & (np.frombuffer(block, np.uint8)[where + 6] == FULL)
+    if fine.all():
+        return whole, at
+    count = int(fine.argmin())
+    return whole[:count], starts[count]
 
 
 def _block(stream: IO[bytes], sink: Sink, offset: int) -> tuple[bytes, bool]:

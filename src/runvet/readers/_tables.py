@@ -91,6 +91,8 @@ class Writer:
                 candidates.append((1_000, column))
         if not candidates and kind == "step" and not any((axis_of(c) or ("",))[0] == "epoch" for c in block.columns):
             candidates = [(0, c) for c in block.columns if (axis_of(c) or ("",))[0] == "index"]
+        if not candidates:
+            return found
         for _, column in sorted(candidates):
             value, rows = block.columns[column]
             if rows is None:
@@ -121,6 +123,8 @@ class Writer:
 
     def _separate(self, block: Block, step: FloatArray, epoch: FloatArray) -> None:
         """Rows of a validation that number themselves by epoch, or by their own batches, stand at the step before."""
+        if block.other is None and np.isnan(self._seen[1]) and np.isnan(epoch).all():
+            return
         train = np.isfinite(step) & (np.isfinite(epoch) if block.other is None else ~block.other)
         last = np.maximum.accumulate(np.where(train, np.arange(block.rows), -1))
         steps = np.where(last >= 0, step[last], self._seen[0])

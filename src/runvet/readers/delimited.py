@@ -131,9 +131,8 @@ class _Table(Lines):
             return
         if not data.endswith(b"\n"):
             data = self.without_cut_row(data)
-        self.numbers(data)
+        self.line += self.numbers(data)
         self.tail = (self.tail + data)[-8_192:] if len(data) < 8_192 else data[-8_192:]
-        self.line += data.count(b"\n")
 
     def without_cut_row(self, data: bytes) -> bytes:
         """The lines without a last one that was still being written when the file was read."""
@@ -150,11 +149,12 @@ class _Table(Lines):
         self.sink.problem("the last row is only half written; it is left out", line=at)
         return data[:start]
 
-    def numbers(self, data: bytes) -> None:
+    def numbers(self, data: bytes) -> int:
+        """Read whole lines; gives how many."""
         values = plain_block(data, self.delimiter.encode(), len(self.names))
         if values is None:
             self.rows(data)
-            return
+            return data.count(b"\n")
         lines = np.arange(self.line + 1, self.line + len(values) + 1, dtype=np.int64)
         blank: npt.NDArray[np.bool_] = np.isnan(values)
         columns: dict[str, tuple[FloatArray, Rows | None]] = {}
@@ -165,6 +165,7 @@ class _Table(Lines):
             else:
                 columns[name] = (values[:, i], None)
         self.writer.write(Block(len(values), lines, columns))
+        return len(values)
 
     def rows(self, data: bytes) -> None:
         """The slower way: cell by cell, a new sub-block where the header changes."""

@@ -16,6 +16,7 @@ import io
 import re
 import struct
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -66,14 +67,17 @@ class _Growing:
     """An event file that is read as it grows."""
 
     def __init__(self, source: Source, sink: Sink) -> None:
-        self.sink, self.known = sink, source.size
-        self.decoder = _Decoder(sink, _purges(source))
+        self.sink, self.source = sink, source
+        # A restart stands at the start of its own file; to look for one elsewhere would be to read the file twice.
+        self.decoder = _Decoder(sink, _purges(source) if _START.search(source.head) else [])
         self.first, self.offset, self.damaged = 1, 0, False
 
     def feed(self, data: bytes) -> int:
         """Read the whole records; gives their bytes. Raises Purged."""
-        if any(self.offset + m.start() >= self.known for m in _START.finditer(data)):
-            raise Purged("a restart purges earlier points")
+        if _START.search(data):
+            blocks = frames(io.BytesIO(data), Sink(self.source.relative), first=self.first, offset=self.offset)
+            if not set(self.decoder.purges).issuperset(_restarts(blocks)):
+                raise Purged("a restart purges earlier points")
         before, used = self.sink.told, 0
         for block in frames(io.BytesIO(data), self.sink, first=self.first, offset=self.offset):
             used = block.offset - self.offset + int(block.at[-1] + block.length[-1]) + HEAD + TAIL
@@ -101,7 +105,7 @@ reader = Reader("tensorboard", claims, read, resume=resume)
 
 def _purges(source: Source) -> list[tuple[int, int]]:
     """(record, step) of every SessionLog START. Files without one, nearly all, cost a search for its four bytes."""
-    silent, found, tail = Sink(source.relative), False, b""
+    found, tail = False, b""
     try:
         with source.open() as stream:
             while not found and (piece := stream.read(1 << 20)):
@@ -111,19 +115,22 @@ def _purges(source: Source) -> list[tuple[int, int]]:
         pass  # damaged packing is named when the records are read
     if not found:
         return []
-    purges = []
     with source.open() as stream:
-        for block in frames(stream, silent):
-            hits = {int(np.searchsorted(block.at, m.start(), "right")) - 1 for m in _START.finditer(block.buffer)}
-            for index in sorted(hits):
-                payload = block.payload(index)
-                try:
-                    layout = parse(payload)
-                except Malformed:
-                    continue
-                if layout.session == SESSION_START:
-                    purges.append((block.first + index, _step(payload, layout)))
-    return purges
+        return list(_restarts(frames(stream, Sink(source.relative))))
+
+
+def _restarts(blocks: Iterable[Frames]) -> Iterator[tuple[int, int]]:
+    """(record, step) of every SessionLog START in blocks of records."""
+    for block in blocks:
+        hits = {int(np.searchsorted(block.at, m.start(), "right")) - 1 for m in _START.finditer(block.buffer)}
+        for index in sorted(hits):
+            payload = block.payload(index)
+            try:
+                layout = parse(payload)
+            except Malformed:
+                continue
+            if layout.session == SESSION_START:
+                yield block.first + index, _step(payload, layout)
 
 
 def _step(payload: bytes, layout: Layout) -> int:

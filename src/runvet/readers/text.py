@@ -132,15 +132,16 @@ class _Growing(Lines):
     def __init__(self, source: Source, sink: Sink) -> None:
         super().__init__(source, sink)
         self.log, self.line = TextLog(sink, source.modified), 1
+        self.bulk = Bulk(self.log, sink, "utf-8")
 
     def block(self, data: bytes) -> None:
-        pieces = data.decode("utf-8", "replace").split("\n")
-        rest = pieces.pop()
-        for piece in pieces:
-            for state in states_of(piece, self.line):
-                self.log.feed(state)
-            self.line += 1
-        for state in states_of(rest, self.line, complete=False):
+        end = data.rfind(b"\n") + 1
+        for begin, stop, first in self.bulk.spans(data[:end], self.line) if end else ():
+            for line, piece in enumerate(data[begin : stop - 1].decode("utf-8", "replace").split("\n"), first):
+                for state in states_of(piece, line):
+                    self.log.feed(state)
+        self.line += data.count(b"\n")
+        for state in states_of(data[end:].decode("utf-8", "replace"), self.line, complete=False):
             self.log.feed(state)
 
     def end(self) -> None:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from runvet.sink import Sink
 from runvet.source import Cut, Source
 
@@ -18,7 +20,9 @@ _ANSI = re.compile(r"\x1b(?:\[[0-9;?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,400}(
 _REDRAW = re.compile(r"\r+|\x08{4,}")
 # Private-use characters serve the grammar as markers; control characters say nothing.
 _ODD = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f\ue000-\uf8ff\ufeff]+")
-_WIDE = str.maketrans("：＝，；｜（）［］【】％／～－＋\u00a0\u3000", ":=,;|()[][]%/~-+  ")
+_FULL_WIDTH = "：＝，；｜（）［］【】％／～－＋\u00a0\u3000"
+_WIDE = str.maketrans(_FULL_WIDTH, ":=,;|()[][]%/~-+  ")
+_ANY_WIDE = re.compile(f"[{_FULL_WIDTH}]")  # most lines that are not ASCII have none: bars are drawn in blocks
 
 
 class State(NamedTuple):
@@ -60,7 +64,7 @@ def states(source: Source, sink: Sink, taker: Taker | None = None) -> Iterator[S
                     block[begin : stop - 1].decode(source.encoding, "replace").split("\n"), first
                 ):
                     yield from states_of(piece, line, True)
-            number += block.count(b"\n")
+            number += int(np.count_nonzero(np.frombuffer(block, np.uint8) == 10))
             block = block[end:]
         pieces = (rest + decoder.decode(block)).split("\n")
         rest = pieces.pop()
@@ -99,4 +103,4 @@ def clean(text: str) -> str:
     if "\x1b" in text:
         text = _ANSI.sub("", text)
     text = _ODD.sub("", text)
-    return text if text.isascii() else text.translate(_WIDE)
+    return text.translate(_WIDE) if _ANY_WIDE.search(text) else text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 
@@ -47,7 +49,19 @@ class Scan:
         sign = self.start[self.start >= 2] - 1
         sign = sign[((self.text[sign] == 45) | (self.text[sign] == 43)) & _BEFORE_SIGN[self.text[sign - 1]]]
         keep[sign] = False
-        self.shapes = np.frombuffer(block.translate(_MASK), np.uint8)[keep].tobytes().split(b"\n")[:-1]
+        self.shapes = self.text[keep].tobytes().translate(_MASK).split(b"\n")[:-1]
+
+    @cached_property
+    def short(self) -> npt.NDArray[np.bool_]:
+        """Which lines (n,) have no number of too many digits."""
+        fine = np.ones(len(self.begin), np.bool_)
+        long = np.flatnonzero(self.length > LONGEST)
+        fine[np.searchsorted(self.begin, self.start[long], side="right") - 1] = False
+        return fine
+
+    def line(self, at: int) -> bytes:
+        """One line without its end."""
+        return self.block[self.begin[at] : self.end[at]].removesuffix(b"\r")
 
     def whole(self, runs: IntArray) -> IntArray:
         """The non-negative integers (n,) that runs of at most `LONGEST` digits spell; runs (n,) are indices."""

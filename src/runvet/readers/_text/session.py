@@ -6,13 +6,16 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
+
 from runvet.readers._text import config, words
 from runvet.readers._text.atoms import Atom, number, seconds, whole
 from runvet.readers._text.grammar import Plan, Slot
 from runvet.readers._text.points import Points, Row
 from runvet.readers._text.position import Place, Tracker
 from runvet.readers._text.shapes import Shapes
-from runvet.run import Plain
+from runvet.run import FloatArray, Plain
 from runvet.sink import Sink
 
 _NAMES = 4_000  # names that are remembered
@@ -58,10 +61,19 @@ class Session:
             elif name in self._held or len(self._held) < _NAMES:
                 self._held[name] = held
 
+    def news(self, name: str, epoch: FloatArray, value: FloatArray) -> npt.NDArray[np.bool_]:
+        """Which evaluations (n,) on lines of training, in their order, `fresh` would keep; remembers the last one."""
+        former = self._held.get(name)
+        if former is None and len(self._held) >= _NAMES:
+            return np.ones(len(value), np.bool_)
+        place, held = (None, math.nan) if former is None else former
+        same = epoch == np.append(math.nan if place is None else place, epoch[:-1])
+        same &= value == np.append(held, value[:-1])
+        self._held[name] = (None if epoch[-1] != epoch[-1] else float(epoch[-1]), float(value[-1]))
+        return np.asarray(~same, np.bool_)
+
     def renamed(self, plan_within: bool, names: tuple[str, ...]) -> dict[str, str] | None:
         """The names that metrics of lines with a position get now; None where such lines would change what is known."""
-        if self._held and any(n in self._held for n in names):
-            return None
         if plan_within:
             return dict(zip(names, names, strict=True)) if self._within.issuperset(names) else None
         new = {n: f"epoch/{n}" if n in self._within else n for n in names}

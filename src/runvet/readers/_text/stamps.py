@@ -18,7 +18,8 @@ class Stamp:
     """Where the parts of a time stand: indices of runs of digits within the line, -1 where it lacks the part.
 
     `month` is set where the month is a word, `shift` is the zone's distance from UTC in seconds, and the runs of the
-    zone must hold `zone`. `unix` marks a time in seconds; then `hour` is its whole part and `fraction` the rest.
+    zone must hold `zone`. `together` marks month and day in one run of four digits, that of `day`.
+    `unix` marks a time in seconds; then `hour` is its whole part and `fraction` the rest.
     """
 
     year: int = -1
@@ -32,11 +33,12 @@ class Stamp:
     shift: int = 0
     zone: tuple[tuple[int, int], ...] = ()
     unix: bool = False
+    together: bool = False
 
     @property
     def clock(self) -> bool:
         """Whether the stamp has no date."""
-        return not self.unix and self.month_run < 0 and not self.month
+        return not (self.unix or self.together or self.month) and self.month_run < 0
 
     def read(self, scan: Scan, first: IntArray, prefixes: Prefixes) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
         """Times in seconds (n,) and which lines (n,) have a valid one. Times of clocks without a date start at midnight."""
@@ -54,8 +56,11 @@ class Stamp:
         for run, value in self.zone:
             fine &= scan.whole(first + run) == value
         date = scan.whole(first + self.year) if self.year >= 0 else np.full(len(first), prefixes.year)
-        date = date * 100 + (scan.whole(first + self.month_run) if self.month_run >= 0 else self.month)
-        date = date * 100 + (scan.whole(first + self.day) if self.day >= 0 else 1)
+        if self.together:
+            date = date * 10_000 + scan.whole(first + self.day)
+        else:
+            date = date * 100 + (scan.whole(first + self.month_run) if self.month_run >= 0 else self.month)
+            date = date * 100 + (scan.whole(first + self.day) if self.day >= 0 else 1)
         begin = np.empty(len(first))
         same = bool((date == date[0]).all())
         for key in date[:1].tolist() if same else np.unique(date).tolist():
@@ -85,8 +90,10 @@ def stamp_of(prefix: Prefix, text: str, runs: list[tuple[int, int]]) -> Stamp | 
         return Stamp(hour=index[begin], fraction=index[begin + 11], unix=True)
     run = {name: index[match.start(name) + at] for name in ("y", "mo", "d", "h", "mi", "s", "f")
            if groups.get(name) and match.start(name) + at in index}  # fmt: skip
-    glog = "l" in groups  # there month and day are one run
-    if glog or len(run) != sum(bool(groups.get(name)) for name in ("y", "mo", "d", "h", "mi", "s", "f")):
+    glog = "l" in groups  # there month and day are one run of four digits
+    if glog:
+        run["d"] = run.get("mo", -1)
+    if len(run) != sum(bool(groups.get(name)) for name in ("y", "mo", "d", "h", "mi", "s", "f")):
         return None
     month = MONTHS[match["mn"].lower()] if groups.get("mn") else 0
     zone: list[tuple[int, int]] = []
@@ -96,8 +103,8 @@ def stamp_of(prefix: Prefix, text: str, runs: list[tuple[int, int]]) -> Stamp | 
         sign = 1 if text_zone[0] == "+" else -1
         shift = sign * (int(text_zone[1:3]) * 3600 + int(text_zone[-2:]) * 60)
         zone = [(index[match.start("z") + at + part.start()], int(part[0])) for part in re.finditer(r"\d+", text_zone)]
-    return Stamp(run.get("y", -1), run.get("mo", -1), run.get("d", -1), run["h"], run["mi"], run["s"], run.get("f", -1),
-                 month, shift, tuple(zone))  # fmt: skip
+    return Stamp(run.get("y", -1), -1 if glog else run.get("mo", -1), run.get("d", -1), run["h"], run["mi"], run["s"], run.get("f", -1),
+                 month, shift, tuple(zone), together=glog)  # fmt: skip
 
 
 def past_midnight(clock: FloatArray, former: float, day: float) -> tuple[FloatArray, float]:
