@@ -258,3 +258,96 @@ def test_a_restart_from_a_checkpoint_without_its_step() -> None:
     report = api.check(shared("cases/panoramas-resumed") / "run")
     assert codes(report) == {"CKPT113": "warning"}
     assert "5,000 and 4,000 steps" in message(report, "CKPT113")
+
+
+def test_of_very_many_a_sample_is_read_and_the_report_says_so(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "SAMPLE", 12)
+    monkeypatch.setattr(reading, "NEWEST", 2)
+    monkeypatch.setattr(evidence, "SAMPLED", 10)
+    for step in range(10, 400, 10):
+        save(run, step)
+    files.write(run / "ckpt/best.safetensors", files.weights(5))
+    found = reading.below(run)
+    read = [c.step for c in found if c.values is not None]
+    assert len(found) == 40
+    assert 12 <= len(read) <= 15
+    assert {390, None} <= set(read)
+    report = api.check(run)
+    assert codes(report) == {}
+    assert "CKPT108" in report.checks.passed
+    (why,) = [u.why for u in report.checks.not_checked if u.rule == "CKPT104"]
+    assert why.endswith("of 40 checkpoints were read, evenly chosen, and all are in order")
+
+
+def test_a_nan_in_the_sample_is_found(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "SAMPLE", 10)
+    monkeypatch.setattr(evidence, "SAMPLED", 8)
+    for step in range(10, 400, 10):
+        save(run, step, {n: a * np.nan for n, a in files.weights(step).items()} if step > 200 else None)
+    assert codes(api.check(run)) == {"CKPT104": "critical"}
+
+
+def settings(run: Path, **told: object) -> None:
+    (run / "config.yaml").write_text("".join(f"{key}: {value}\n" for key, value in told.items()))
+
+
+def test_a_frozen_module_that_moves(run: Path) -> None:
+    for step in (200, 400, 600):
+        save(run, step)
+    settings(run, freeze_encoder="true")
+    report = api.check(run)
+    assert codes(report) == {"CKPT118": "warning"}
+    assert "2 of 2 weights of encoder moved between step 400 and step 600" in message(report, "CKPT118")
+    settings(run, freeze_encoder="false")
+    assert codes(api.check(run)) == {}
+
+
+def test_a_module_to_be_trained_that_stays(run: Path) -> None:
+    for step in (200, 400, 600):
+        save(run, step, {**files.weights(step), **{n: a for n, a in files.weights(0).items() if "encoder" in n}})
+    assert codes(api.check(run)) == {}
+    settings(run, freeze_encoder="false")
+    assert codes(api.check(run)) == {"CKPT119": "warning"}
+    settings(run, freeze_encoder="true")
+    assert codes(api.check(run)) == {}
+
+
+def test_pretrained_weights_with_another_prefix(run: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    for step in (200, 400):
+        save(run, step)
+    finished = files.write(
+        tmp_path_factory.mktemp("zoo") / "finished.safetensors", files.weights(7, prefix="module.", scale=0.1)
+    )
+    settings(run, pretrained=finished)
+    report = api.check(run)
+    assert codes(report) == {"CKPT120": "warning"}
+    assert "'module.encoder.0.weight'" in message(report, "CKPT120")
+    files.write(finished, files.weights(7, prefix="module."))
+    assert codes(api.check(run)) == {}, "values of the same spread: the loader took the prefix away"
+
+
+def test_steps_that_the_log_contradicts(tmp_path: Path) -> None:
+    lines = []
+    for step in range(0, 1001, 10):
+        lines.append(f"step {step} loss {4 / (1 + step) ** 0.5 + 1:.4f}")
+        if step and step % 200 == 0:
+            lines.append(f"Saved checkpoint to out/ckpt/ck_{chr(96 + step // 200)}.safetensors")
+    (tmp_path / "train.log").write_text("\n".join([*lines, ""]))
+    for i, step in enumerate((200, 400, 600, 800, 1000)):
+        files.write(tmp_path / f"ckpt/ck_{chr(97 + i)}.safetensors", files.weights(step), step=str(step))
+    assert codes(api.check(tmp_path)) == {}
+    files.write(tmp_path / "ckpt/ck_c.safetensors", files.weights(600), step="90000")
+    report = api.check(tmp_path)
+    assert codes(report) == {"CKPT121": "warning"}
+    assert "ck_c.safetensors says 90,000, the log stood at 600 (train.log:" in message(report, "CKPT121")
+
+
+def test_checkpoints_that_are_written_elsewhere(tmp_path: Path) -> None:
+    run = tmp_path / "exp42"
+    run.mkdir()
+    lines = [f"step {step} loss {4 / (1 + step) ** 0.5 + 1:.4f}" for step in range(0, 1001, 10)]
+    (run / "train.log").write_text("\n".join([*lines, "Saved checkpoint to /scratch/weights/model_1000.pt", ""]))
+    settings(run, output_dir="/data/runs/exp42")
+    assert codes(api.check(run)) == {"CKPT117": "warning"}
+    save(run, 1000)
+    assert codes(api.check(run)) == {}

@@ -11,6 +11,7 @@ from pathlib import Path
 from runvet import api, verdict
 from runvet.audit import Audit, Row
 from runvet.beside import beside
+from runvet.checkpoints.places import Place, RemotePath
 from runvet.checkpoints.resume import state
 from runvet.config import Config, find
 from runvet.evidence.artifact_groups import owner
@@ -20,7 +21,7 @@ from runvet.run import Run
 
 
 def audit(
-    path: Path,
+    path: Place,
     config: Config | None = None,
     *,
     deep: bool = False,
@@ -35,7 +36,12 @@ def audit(
         raise FileNotFoundError(f"{path}: no such file or folder")
     config = config if config is not None else find(path)
     run = Run(str(path), ()) if path.is_file() else api.read(path, config, logs_only=True)
-    run = beside(run, path, deep=deep or None, executor=executor, cache=cache)
+    if isinstance(path, RemotePath):
+        from runvet.remote import with_checkpoints
+
+        run = with_checkpoints(run, path, deep=deep, executor=executor, cache=cache)
+    else:
+        run = beside(run, path, deep=deep or None, executor=executor, cache=cache)
     whole = api.judge(run, config)
     found = tuple(f for f in whole.findings if f.rule.startswith("CKPT"))
     actions = tuple(a for a in whole.actions if any(w.startswith("CKPT") for w in a.why))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import zipfile
 from pathlib import Path
@@ -115,23 +114,6 @@ def test_zip_of_torch_files(tmp_path):
         2,
         1,
     )
-
-
-def test_orbax(tmp_path):
-    step = tmp_path / "checkpoints" / "1000"
-    (step / "default").mkdir(parents=True)
-    (step / "_CHECKPOINT_METADATA").write_text("{}")
-    key = {
-        "key_metadata": [{"key": "params", "key_type": 2}, {"key": "kernel", "key_type": 2}],
-        "value_metadata": {"value_type": "jax.Array", "write_shape": [4, 5]},
-    }
-    (step / "default" / "_METADATA").write_text(json.dumps({"tree_metadata": {"('params', 'kernel')": key}}))
-    dead = tmp_path / "checkpoints" / "2000.orbax-checkpoint-tmp-17"
-    dead.mkdir()
-    (dead / "d").write_bytes(b"x")
-    first, second = list_checkpoints(tmp_path, deep=True, cache=False)
-    assert (first.step, first.format, first.parameters, first.usable) == (1000, "orbax", 20, None)
-    assert (second.step, second.usable) == (2000, False)
 
 
 def test_contract(tmp_path):

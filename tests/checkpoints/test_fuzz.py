@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from other_formats import flax_file, gguf_file
 from runvet.checkpoints.formats import read_file
 from runvet.checkpoints.model import Checkpoint
 from runvet.checkpoints.problems import Damaged, Unread
@@ -33,6 +34,8 @@ def seeds() -> dict[str, bytes]:
         "a.safetensors": struct.pack("<Q", len(header)) + header + bytes(16),
         "model.pkl": pickle.dumps({"w": np.ones((3, 4)), "step": 4, "names": ["a", {"b": (1, 2.5, None)}]}, 2),
     }
+    made["state.msgpack"] = bytes(flax_file({"params": {"w": np.ones((3, 4), np.float32)}, "step": 7, "opt_state": {}}))
+    made["model.gguf"] = gguf_file({"general.name": "x"}, {"blk.0.w": np.ones((4, 8), np.float32)})
     torch = pytest.importorskip("torch")
     for name, new in (("a.pt", True), ("legacy.pt", False)):
         out = io.BytesIO()

@@ -350,6 +350,7 @@ def test_distributed_folder_against_torch(tmp_path):
 
 
 def test_changes_between_two_files(tmp_path):
+    from runvet.checkpoints import list_checkpoints
     from runvet.checkpoints.difference import changes
 
     a = {
@@ -361,7 +362,8 @@ def test_changes_between_two_files(tmp_path):
     b = {"w": a["w"] * 1.01, "same": a["same"], "new": torch.ones(2), "t": a["t"] + 1}
     saved(a, tmp_path / "a.pt")
     saved(b, tmp_path / "b.pt")
-    found = {c.name: c for c in changes(tmp_path / "a.pt", tmp_path / "b.pt")}
+    first, second = list_checkpoints(tmp_path, cache=False)
+    found = {c.name: c for c in changes(tmp_path, first, second)}
     assert list(found) == ["w", "same", "t"]
     assert math.isclose(found["w"].relative, 0.01, rel_tol=1e-4)
     assert found["same"].relative == 0

@@ -6,11 +6,11 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import orjson
 
+from runvet.checkpoints import ranks
 from runvet.checkpoints.candidates import Folder
 from runvet.checkpoints.folders import RANK, SHARD, Plan
 from runvet.checkpoints.judge import hollow_tensors
@@ -23,7 +23,7 @@ JSON_LIMIT = 64 << 20
 
 def assembled(plan: Plan, read: Mapping[str, Checkpoint]) -> Checkpoint | None:
     """The checkpoint of a plan from its files' results by relative path; None where nothing of it is one."""
-    if plan.kind in ("file", "distributed", "orbax") and not plan.parts:
+    if plan.kind != "set" and not plan.parts:
         found = read.get(plan.relative)
         return named(found, plan.name) if found else None
     parts = [p for part in plan.parts if (p := assembled(part, read)) is not None]
@@ -71,7 +71,7 @@ def _joined(plan: Plan, parts: list[Checkpoint]) -> Checkpoint:
     assert folder is not None
     plain = _plain(plan, parts, folder)
     step, epoch = counted(plain) if plan.layout != "huggingface" or "global_step" in plain else (None, None)
-    problems = [*_shards(plan, parts, folder), *_from_parts(plan, parts)]
+    problems = [*_shards(plan, parts, folder, plain), *_from_parts(plan, parts)]
     tensors = tuple(t for p in parts for t in p.tensors)
     scanned = all(p.values is not None or not p.tensors for p in parts) and any(p.values is not None for p in parts)
     base = Checkpoint(
@@ -143,8 +143,8 @@ def _from_parts(plan: Plan, parts: list[Checkpoint]) -> list[Problem]:
     return problems
 
 
-def _shards(plan: Plan, parts: list[Checkpoint], folder: Folder) -> list[Problem]:
-    """Files that an index or the numbers in the names promise and that are not there."""
+def _shards(plan: Plan, parts: list[Checkpoint], folder: Folder, plain: Mapping[str, Scalar]) -> list[Problem]:
+    """Files that an index, the numbers in the names or the stated sizes of groups promise and that are not there."""
     there = {p.path.rpartition("/")[2] for p in parts} | set(folder.files)
     missing: list[str] = []
     total = 0
@@ -156,6 +156,8 @@ def _shards(plan: Plan, parts: list[Checkpoint], folder: Folder) -> list[Problem
             missing += [w[:120] for w in sorted(wanted) if w not in there]
     if not missing:
         missing, total = _numbered(sorted(p.path.rpartition("/")[2] for p in parts))
+    if not missing:
+        missing, total = ranks.missing(plan.layout, [p.path for p in parts], plain)
     if not missing:
         return []
     return [
@@ -195,7 +197,7 @@ def _numbered(names: list[str]) -> tuple[list[str], int]:
 
 def _json(folder: Folder, name: str) -> dict[str, Any]:
     """A JSON object beside the weights; {} where it cannot be read. NaN and Infinity, which Python writes, are allowed."""
-    place: Path = folder.path / name
+    place = folder.path / name
     if name not in folder.files or folder.files[name][0] > JSON_LIMIT:
         return {}
     try:

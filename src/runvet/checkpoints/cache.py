@@ -16,6 +16,7 @@ import numpy.typing as npt
 import orjson
 
 from runvet.checkpoints.model import Checkpoint, Tensor, Values
+from runvet.checkpoints.places import Place
 from runvet.checkpoints.problems import Problem
 
 FORM = 1  # change it when results of the same file change
@@ -54,9 +55,9 @@ class Cache:
         except (OSError, sqlite3.Error, RuntimeError):
             self.close()
 
-    def get(self, path: Path, size: int, modified: float, *, deep: bool, key: str) -> Checkpoint | None:
+    def get(self, path: Place, size: int, modified: float, *, deep: bool, key: str) -> Checkpoint | None:
         """The kept result of a file that has not changed; `key` is everything else that it depends on."""
-        if self._database is None:
+        if self._database is None or not modified:  # a store that tells no time of change
             return None
         try:
             row = self._database.execute(
@@ -66,7 +67,7 @@ class Cache:
         except (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError):
             return None
 
-    def put(self, results: Iterable[tuple[Path, str, Checkpoint]], *, deep: bool) -> None:
+    def put(self, results: Iterable[tuple[Place, str, Checkpoint]], *, deep: bool) -> None:
         """Keep results; those of files that changed a moment ago are left out."""
         if self._database is None:
             return
@@ -82,8 +83,12 @@ class Cache:
                     orjson.dumps(_plain(c), option=orjson.OPT_SERIALIZE_NUMPY),
                 )
                 for path, key, c in results
-                if now - c.modified > YOUNG and not any(p.name == "unread-checkpoint" for p in c.problems)
+                if c.modified
+                and now - c.modified > YOUNG
+                and not any(p.name == "unread-checkpoint" for p in c.problems)
             ]
+            if not rows:
+                return  # the clean-up below reads the whole table
             with self._database:
                 self._database.executemany("insert or replace into files values (?, ?, ?, ?, ?, ?)", rows)
                 self._database.execute("delete from files where stored < ?", (now - KEPT_DAYS * 86400,))

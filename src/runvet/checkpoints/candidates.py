@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from runvet.checkpoints.names import epoch_of, stem, step_of, words
+from runvet.checkpoints.places import Place, RemotePath
 
 Strength: TypeAlias = Literal["sure", "maybe"]
 
@@ -40,6 +41,7 @@ _SURE = (
     ".pyth",
     ".chkpt",
     ".checkpoint",
+    ".gguf",
 )
 _MAYBE = (".bin", ".pkl", ".pickle", ".h5", ".hdf5", ".npz", ".npy", ".zip", ".tar", ".msgpack", ".model", ".params")
 _BIN = re.compile(
@@ -85,7 +87,7 @@ _CHECKPOINT_FOLDERS = {
 class Folder:
     """A folder: its path relative to the listed one ('' for itself), its files with sizes in bytes, its folders."""
 
-    path: Path
+    path: Place
     relative: str
     files: dict[str, tuple[int, float]] = field(default_factory=dict)
     folders: dict[str, Folder] = field(default_factory=dict)
@@ -95,8 +97,10 @@ class Folder:
         return f"{self.relative}/{name}" if self.relative else name
 
 
-def tree(path: Path, relative: str = "", depth: int = 0) -> Folder:
+def tree(path: Place, relative: str = "", depth: int = 0) -> Folder:
     """All folders and files below a path. Links to folders are not followed; a link to a listed file is left out."""
+    if isinstance(path, RemotePath):
+        return _remote_tree(path)
     folder = Folder(path, relative)
     try:
         entries = sorted(os.scandir(path), key=lambda e: e.name)
@@ -111,6 +115,19 @@ def tree(path: Path, relative: str = "", depth: int = 0) -> Folder:
                 stat = entry.stat()
                 folder.files[entry.name] = stat.st_size, stat.st_mtime
     return folder
+
+
+def _remote_tree(path: RemotePath) -> Folder:
+    root = Folder(path, "")
+    for name, stat in sorted(path.find()):
+        *folders, file = name.split("/")
+        if len(folders) > DEPTH or _SKIPPED & set(folders):
+            continue
+        folder = root
+        for part in folders:
+            folder = folder.folders.setdefault(part, Folder(folder.path / part, folder.inside(part)))
+        folder.files[file] = stat.st_size, stat.st_mtime
+    return root
 
 
 def _near(link: str, folder: Path) -> bool:

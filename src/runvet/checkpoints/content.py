@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from runvet.checkpoints.dtypes import dtype
 from runvet.checkpoints.model import Scalar, Tensor
-from runvet.checkpoints.problems import Damaged, Problem
+from runvet.checkpoints.problems import Damaged, Problem, Unread
 from runvet.checkpoints.window import Window
 from runvet.secrets import mask
 
@@ -113,3 +114,20 @@ def placed(store: Store, kind: str, start: int, shape: tuple[int, ...], stride: 
     if piece.elements and (start + piece.span) * known.size > store.size:
         raise Damaged(f"reaches {(start + piece.span) * known.size:,} bytes into a storage of {store.size:,}")
     return piece
+
+
+@contextmanager
+def guarded(content: Content) -> Iterator[None]:
+    """Whatever goes wrong with a hostile or damaged file inside the block becomes a problem of its content."""
+    try:
+        yield
+    except Unread as error:
+        content.problems.append(Problem("unread-checkpoint", str(error)))
+    except Damaged as error:
+        content.damaged(str(error))
+    except OSError as error:
+        content.problems.append(Problem("unread-checkpoint", f"cannot be opened: {error.strerror or error}"))
+    except (
+        ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError, MemoryError,
+    ) as error:  # fmt: skip
+        content.damaged(f"not what its format promises ({type(error).__name__}: {str(error)[:120]})")

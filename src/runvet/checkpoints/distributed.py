@@ -97,10 +97,12 @@ def _tensor(
         label = "unknown"
     pieces = []
     chunks = state.get("chunks")
-    for chunk in chunks if isinstance(chunks, list) else ():
-        record = chunk.state if isinstance(chunk, Call) else None
-        if not isinstance(record, dict):
-            continue
+    records = (
+        [c.state for c in chunks if isinstance(c, Call) and isinstance(c.state, dict)]
+        if isinstance(chunks, list)
+        else []
+    )
+    for record in sorted(records, key=lambda r: _ints(r.get("offsets"))):
         place, shape = places.get(_ints(record.get("offsets"))), _ints(record.get("sizes"))
         if place is not None and place[0] in sizes and label != "unknown":
             pieces.append(Piece(_store(place, label, shape, opened), label, 0, shape, contiguous(shape)))

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from runvet.checkpoints.candidates import Folder, strength
 from runvet.checkpoints.model import Role
-from runvet.checkpoints.names import epoch_of, role_of_file, role_of_key, stem, step_of, words
+from runvet.checkpoints.names import TENSORFLOW_DATA, epoch_of, role_of_file, role_of_key, stem, step_of, words
 from runvet.checkpoints.orbax import MARKS
+from runvet.checkpoints.ranks import MEGATRON
 
 SHARD = re.compile(r"(?i)^(?P<base>.*?)[-_.]?(?P<index>\d{1,6})-of-(?P<count>\d{1,6})(?=\.)")
 RANK = re.compile(
@@ -30,11 +31,11 @@ _COUNTER = re.compile(r"(?i)(?:step|iter|epoch|checkpoint|ckpt|update|tag|snapsh
 
 @dataclass(slots=True)
 class Plan:
-    """One checkpoint to read: a single file, or a folder of kind 'distributed', 'orbax' or 'set' with its `parts`."""
+    """One checkpoint to read: a single file, or a folder of kind 'distributed', 'orbax' or 'set' with its `parts`, a table of TensorFlow."""
 
     relative: str
     name: str  # what step and epoch are read from
-    kind: str  # 'file', 'set', 'distributed', 'orbax'
+    kind: str  # 'file', 'set', 'distributed', 'orbax', 'tensorflow'
     sure: bool = True
     role: Role | None = None
     folder: Folder | None = None
@@ -55,6 +56,7 @@ def plans(folder: Folder) -> list[Plan]:
         return [_distributed(folder)]
     if _is_orbax(folder):
         return [Plan(folder.relative or ".", folder.path.name, "orbax", folder=folder)]
+    tables = _tensorflow(folder)
     whole = _together(folder)
     if whole is not None:
         taken = {p.relative for p in whole.files()} | {p.relative for p in whole.parts}
@@ -68,9 +70,15 @@ def plans(folder: Folder) -> list[Plan]:
             for f in folder.folders.values()
             if not any(t == f.relative or t.startswith(f.relative + "/") for t in taken)
         ]
-        return [whole, *_grouped(rest), *(p for f in below for p in plans(f))]
+        return [whole, *tables, *_grouped(rest), *(p for f in below for p in plans(f))]
     single = [_file(folder, n, s) for n in folder.files if (s := strength(folder.inside(n)))]
-    return [*_grouped(single), *(p for f in folder.folders.values() for p in plans(f))]
+    return [*tables, *_grouped(single), *(p for f in folder.folders.values() for p in plans(f))]
+
+
+def _tensorflow(folder: Folder) -> list[Plan]:
+    """Checkpoints of TensorFlow: an index with its data files; either alone is one that died."""
+    found = {m["prefix"] for n in folder.files if (m := TENSORFLOW_DATA.match(n))}
+    return [Plan(folder.inside(prefix), prefix, "tensorflow", folder=folder) for prefix in sorted(found)]
 
 
 def _file(folder: Folder, name: str, strong: str) -> Plan:
@@ -118,7 +126,7 @@ def _together(folder: Folder) -> Plan | None:
         ]
     elif layout:
         members = [f for f in files if _member(f.name, layout)]
-        below = [p for f in folder.folders.values() if layout == "diffusers" and not _own_name(f) for p in _below(f)]
+        below = [p for f in folder.folders.values() if _adds(layout, f) for p in _below(f)]
     else:
         members, below = (files, []) if _roles_only(files) else ([], [])
     if not members and not below:
@@ -126,6 +134,13 @@ def _together(folder: Folder) -> Plan | None:
     if not named and not layout and len(members) < 2:
         return None
     return Plan(folder.relative or ".", folder.path.name, "set", folder=folder, parts=[*members, *below], layout=layout)
+
+
+def _adds(layout: str, folder: Folder) -> bool:
+    """Whether a sub-folder belongs to the checkpoint of this layout."""
+    if layout == "megatron":
+        return MEGATRON.match(folder.path.name) is not None
+    return layout == "diffusers" and not _own_name(folder)
 
 
 def _below(folder: Folder) -> list[Plan]:
@@ -142,6 +157,8 @@ def _below(folder: Folder) -> list[Plan]:
 def _layout(folder: Folder) -> str:
     """The tool whose layout a folder has, by its marks."""
     names = folder.files
+    if any(MEGATRON.match(n) for n in folder.folders):
+        return "megatron"
     if any(_DEEPSPEED.search(n) for n in names):
         return "deepspeed"
     if any(n.startswith("random_states_") for n in names):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 from runvet.checkpoints import danger
 from runvet.checkpoints.arrays import read_npy, read_npz
-from runvet.checkpoints.content import Content
+from runvet.checkpoints.content import Content, guarded
+from runvet.checkpoints.gguf import read_gguf
 from runvet.checkpoints.hdf5 import MAGIC as HDF5_MAGIC
 from runvet.checkpoints.hdf5 import read_hdf5, read_keras_zip
 from runvet.checkpoints.judge import own_problems
 from runvet.checkpoints.model import Checkpoint, Role
+from runvet.checkpoints.msgpack import read_msgpack
 from runvet.checkpoints.names import counted
+from runvet.checkpoints.places import Place
 from runvet.checkpoints.problems import Damaged, Problem, Unread
 from runvet.checkpoints.safetensors import read_safetensors
 from runvet.checkpoints.scan import scan
@@ -24,40 +27,20 @@ from runvet.checkpoints.zipdir import Zip
 NESTED_LIMIT = 64 << 20  # of a packed torch file within a zip
 _BY_SUFFIX = {
     ".safetensors": "safetensors", ".npz": "npz", ".npy": "npy", ".h5": "hdf5", ".hdf5": "hdf5", ".keras": "keras",
-    ".pkl": "pickle", ".pickle": "pickle", ".msgpack": "msgpack", ".distcp": "distcp",
+    ".pkl": "pickle", ".pickle": "pickle", ".msgpack": "msgpack", ".distcp": "distcp", ".gguf": "gguf",
 }  # fmt: skip
 
 
-def read_file(path: Path, relative: str, role: Role | None, *, deep: bool) -> Checkpoint:
+def read_file(path: Place, relative: str, role: Role | None, *, deep: bool) -> Checkpoint:
     """Everything about one file, values scanned with `deep`. Never raises: what goes wrong is a problem of the result."""
     content = Content(_BY_SUFFIX.get(path.suffix.lower(), "torch-zip"))
     values, size, modified = None, 0, 0.0
-    try:
+    with guarded(content):
         stat = path.stat()
         size, modified = stat.st_size, stat.st_mtime
-        window = Window.of(path)
-        try:
+        with closing(Window.of(path)) as window:
             read_window(window, path.name, content, role)
             values = scan(content, size) if deep else None
-        finally:
-            window.close()
-    except Unread as error:
-        content.problems.append(Problem("unread-checkpoint", str(error)))
-    except Damaged as error:
-        content.damaged(str(error))
-    except OSError as error:
-        content.problems.append(Problem("unread-checkpoint", f"cannot be opened: {error.strerror or error}"))
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        ArithmeticError,
-        RecursionError,
-        MemoryError,
-    ) as error:
-        content.damaged(f"not what its format promises ({type(error).__name__}: {str(error)[:120]})")
     return finished(content, Checkpoint(relative, content.format, size, modified), role, values)
 
 
@@ -116,7 +99,11 @@ def read_window(window: Window, name: str, content: Content, role: Role | None) 
         content.format = "tar"
         raise Unread("a tar archive (torch before 0.4, or packed by hand) is not read: unpack it, or save it again")
     elif lower.endswith(".msgpack"):
-        raise Unread("Flax msgpack files are not read: convert to safetensors to have them checked")
+        content.format = "msgpack"
+        read_msgpack(window, content, role)
+    elif head[:4] == b"GGUF":
+        content.format = "gguf"
+        read_gguf(window, content)
     elif head[:1] == b"\x80" or lower.endswith((".pkl", ".pickle")):
         content.format = "pickle"
         read_pickle(window, content, role)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any, Literal, TypeAlias
 
 import orjson
 
-from runvet.checkpoints.problems import Problem
+from runvet.checkpoints.problems import Damaged, Problem
+from runvet.checkpoints.window import Window
+from runvet.checkpoints.zipdir import Zip
 
 NAME = "manifest.json"  # of a checkpoint that is a folder; FILE.manifest.json beside one that is a file
 FORMAT_VERSION = 1
@@ -30,7 +33,10 @@ class BadManifest(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One file: its name relative to the manifest's folder (with slashes), its size, its SHA-256 as 64 hex digits."""
+    """One file: its name relative to the manifest's folder (with slashes), its size, its SHA-256 as 64 hex digits.
+
+    The SHA-256 is empty for a torch file that was saved without: its members' CRC-32s have to do.
+    """
 
     name: str
     bytes: int
@@ -184,10 +190,32 @@ def _check_file(folder: Path, known: FileEntry) -> Iterator[Problem]:
         size = place.stat().st_size
         if size != known.bytes:
             yield Problem("damaged-checkpoint", f"{known.name} has {size:,} bytes, {known.bytes:,} were written")
+        elif not known.sha256:
+            yield from _check_archive(place, known.name)
         elif hashed(place)[1] != known.sha256:
             yield Problem("damaged-checkpoint", f"{known.name} has changed since it was written: its SHA-256 differs")
     except OSError as error:
         yield Problem("unread-checkpoint", f"{known.name} cannot be read: {error.strerror or error}")
+
+
+def _check_archive(place: Path, name: str) -> Iterator[Problem]:
+    """Compare every member of a zip file with the CRC-32 that its directory holds."""
+    window = Window.of(place)
+    buffer = memoryview(bytearray(_BLOCK))
+    try:
+        archive = Zip(window)
+        for member in archive.members.values():
+            part, crc = archive.stored(member), 0
+            for at in range(0, part.size, _BLOCK):
+                block = buffer[: min(_BLOCK, part.size - at)]
+                part.fill(at, block)
+                crc = zlib.crc32(block, crc)
+            if crc != member.crc:
+                raise Damaged(f"the CRC-32 of {member.name[-80:]!r} differs")
+    except Damaged as error:
+        yield Problem("damaged-checkpoint", f"{name} has changed since it was written: {error}")
+    finally:
+        window.close()
 
 
 def _below(folder: Path, depth: int) -> Iterator[Path]:

@@ -23,12 +23,13 @@ _PLAIN = re.compile(
     r"|policy|ema|best|right|network-snapshot|rl_model|agent|iter)[_\-. ]?(?:\d\.\d+[_-])?)?0*(\d{1,12})(?:[_-](?:model|optim(?:izer)?|ema|state|net_\w+))?$"
 )
 _SUFFIXES = re.compile(
-    r"(?i)(?:\.(?:pt|pth|ckpt|safetensors|bin|pkl|pickle|tar|h5|hdf5|keras|weights|npz|npy|msgpack|zip|params|th|pyth|distcp|model|chkpt|tmp|index|json|orbax-checkpoint-tmp\S*))+$"
+    r"(?i)(?:\.(?:pt|pth|ckpt|safetensors|bin|pkl|pickle|tar|h5|hdf5|keras|weights|npz|npy|msgpack|zip|params|th|pyth|distcp|model|chkpt|tmp|index|json|gguf|orbax-checkpoint-tmp\S*))+$"
 )
 _SHARD = re.compile(
     r"(?i)[-_.]?(?:rank[_-]?\d+(?:[_-]?(?:of|world_size)[_-]?\d+)?|\d{1,6}-of-\d{1,6}|world_size_\d+_rank_\d+)"
 )
 _WORDS = re.compile(r"[a-z]+|\d+")
+TENSORFLOW_DATA = re.compile(r"^(?P<prefix>.+)\.data-(?P<shard>\d{5})-of-(?P<count>\d{5})$")
 
 _OPTIMIZER = {
     "optimizer",
@@ -109,20 +110,27 @@ def epoch_of(name: str) -> float | None:
 
 def counted(plain: Mapping[str, Scalar]) -> tuple[int | None, float | None]:
     """Step and epoch from the values beside the tensors: at the top, else one level down in a usual place."""
-    return _count(plain, _STEP_KEYS, whole=True), _count(plain, _EPOCH_KEYS, whole=False)  # type: ignore[return-value]
+    return _count(plain, _STEPS, whole=True), _count(plain, _EPOCHS, whole=False)  # type: ignore[return-value]
 
 
-def _count(plain: Mapping[str, Scalar], keys: tuple[str, ...], *, whole: bool) -> float | None:
-    for place in ("", *(f"{p}." for p in _INNER)):
-        for key in keys:
-            value = plain.get(place + key)
-            if isinstance(value, str) and re.fullmatch(r"\d{1,15}(?:\.\d{1,6})?", value):
-                value = float(value)  # the metadata of safetensors are strings
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e15:
-                if whole and value == int(value):
-                    return int(value)
-                if not whole:
-                    return value
+def _ranked(keys: tuple[str, ...]) -> dict[str, int]:
+    """Full names of counters with their rank: those at the top first."""
+    return {key: i for i, key in enumerate(p + k for p in ("", *(f"{p}." for p in _INNER)) for k in keys)}
+
+
+_STEPS, _EPOCHS = _ranked(_STEP_KEYS), _ranked(_EPOCH_KEYS)
+
+
+def _count(plain: Mapping[str, Scalar], ranks: Mapping[str, int], *, whole: bool) -> float | None:
+    for key in sorted((k for k in plain if k in ranks), key=ranks.__getitem__):
+        value = plain[key]
+        if isinstance(value, str) and re.fullmatch(r"\d{1,15}(?:\.\d{1,6})?", value):
+            value = float(value)  # the metadata of safetensors are strings
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e15:
+            if whole and value == int(value):
+                return int(value)
+            if not whole:
+                return value
     return None
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
 from typing import Any, Protocol
 
+from runvet.checkpoints.places import Place, RemotePath
 from runvet.checkpoints.problems import Damaged
 
 
@@ -35,8 +35,10 @@ class Window:
         self._stream, self.start, self.size = stream, start, size
 
     @staticmethod
-    def of(path: Path) -> Window:
+    def of(path: Place) -> Window:
         """A whole file. Raises OSError."""
+        if isinstance(path, RemotePath):
+            return Window(path.open(), 0, path.stat().st_size)
         stream = path.open("rb", buffering=0)
         return Window(stream, 0, os.fstat(stream.fileno()).st_size)
 

@@ -16,11 +16,12 @@ from runvet.cli.drawing import deliver, draw
 
 if TYPE_CHECKING:
     from runvet.audit import Audit
+    from runvet.checkpoints.places import Place
     from runvet.config import Config
 
 
 @click.command("checkpoints")
-@click.argument("path", type=click.Path(path_type=Path), default=".", metavar="PATH")
+@click.argument("path", default=".", metavar="PATH")
 @click.option("--deep", is_flag=True, help="Read all values, however large the files are (small ones are always read).")
 @click.option(
     "--diff", nargs=2, metavar="A B", help="Compare the weights of two checkpoints by module; each is a path or a step."
@@ -36,22 +37,24 @@ if TYPE_CHECKING:
 @click.option("--no-cache", is_flag=True, help="Read every file again, and remember nothing.")
 @click.option("-v", "--verbose", is_flag=True, help="List every checkpoint, and all of what is wrong with it.")
 def command(
-    path: Path, deep: bool, diff: tuple[str, str] | None, verifying: bool, form: str, output: Path | None, config_file: Path | None,
+    path: str, deep: bool, diff: tuple[str, str] | None, verifying: bool, form: str, output: Path | None, config_file: Path | None,
     no_cache: bool, verbose: bool,
 ) -> None:  # fmt: skip
-    """List every checkpoint at or below PATH (default: here): usable or not, what changed, which one to trust.
+    """List every checkpoint at or below PATH (a folder, file or URL; default: here): usable or not, what changed, which one to trust.
 
     Nothing is executed or unpickled. Exit status: 0 all fine, 1 something is wrong, 2 nothing could be judged.
     """
+    from runvet.checkpoints.places import place
     from runvet.checkpoints.problems import Damaged, Unread
     from runvet.config import ConfigError, find, load
 
+    root = place(path)
     try:
         if diff:
-            _compare(path, diff, form, output, cache=not no_cache)
+            _compare(root, diff, form, output, cache=not no_cache)
             return
-        config = load(config_file) if config_file else find(path)
-        made = _audited(path, config, deep=deep, cache=not no_cache, verifying=verifying)
+        config = load(config_file) if config_file else find(root)
+        made = _audited(root, config, deep=deep, cache=not no_cache, verifying=verifying)
         deliver(_drawn(made, form, verbose=verbose, terminal=output is None), output)
     except (OSError, ConfigError, LookupError, Damaged, Unread) as error:
         fail(str(error))
@@ -60,10 +63,11 @@ def command(
     sys.exit(made.status)
 
 
-def _audited(path: Path, config: Config, *, deep: bool, cache: bool, verifying: bool) -> Audit:
+def _audited(path: Place, config: Config, *, deep: bool, cache: bool, verifying: bool) -> Audit:
     """Read and judge, by as many threads as there are processors. Raises OSError, ConfigError."""
     from runvet.auditing import audit
     from runvet.checkpoints.manifest import NoManifest, verify
+    from runvet.checkpoints.places import RemotePath
     from runvet.checkpoints.problems import Problem
     from runvet.cli.progress import reading
     from runvet.many import cpus
@@ -72,6 +76,9 @@ def _audited(path: Path, config: Config, *, deep: bool, cache: bool, verifying: 
         made = audit(path, config, deep=deep, executor=executor, cache=cache)
         if not verifying:
             return made
+        if isinstance(path, RemotePath):
+            why = "checksums need every byte, so manifests behind a URL are not compared: copy the run here"
+            return replace(made, verified=(Problem("unread-checkpoint", why),))
         try:
             return replace(made, verified=tuple(verify(path)))
         except NoManifest as error:
@@ -89,7 +96,7 @@ def _drawn(made: Audit, form: str, *, verbose: bool, terminal: bool) -> str:
     return draw(form, [made.report], verbose=verbose, terminal=terminal)
 
 
-def _compare(path: Path, names: tuple[str, str], form: str, output: Path | None, *, cache: bool) -> None:
+def _compare(path: Place, names: tuple[str, str], form: str, output: Path | None, *, cache: bool) -> None:
     """Write how far two checkpoints are apart. Raises OSError, LookupError, Damaged, Unread."""
     from runvet.checkpoints.listing import list_checkpoints
     from runvet.drift import difference

@@ -22,6 +22,7 @@ LOCK_AGE = 3_600.0  # seconds: an older mark of an unfinished write was left beh
 LATEST = frozenset("last latest final newest current recent end resume".split())
 BEST = frozenset("best top".split())
 BROKEN = frozenset(("empty-checkpoint", "damaged-checkpoint", "missing-shards"))
+SAMPLED = 100  # saves whose values were read tell how the weights move, whatever lies between them
 UNFINISHED = frozenset(("damaged-checkpoint", "missing-shards"))
 
 
@@ -33,8 +34,9 @@ class Family:
     saves: tuple[Checkpoint, ...]
 
     def pairs(self) -> list[tuple[Checkpoint, Checkpoint]]:
-        """Whole saves with the next whole one, where both say how far training was and the second was farther."""
+        """Whole saves (of which values were read, if any were) with the next one, where both say how far training was and the second was farther."""
         whole = [s for s in self.saves if not broken(s)]
+        whole = [s for s in whole if s.values is not None] or whole  # of very many saves, those of a sample were read
         return [(a, b) for a, b in itertools.pairwise(whole) if apart(a, b)]
 
 
@@ -62,9 +64,14 @@ class Checkpoints:
         return tuple(s for s in self.saves if s.usable)
 
     @property
-    def unscanned(self) -> int:
+    def unread(self) -> int:
         """How many saves hold tensors whose values were not read."""
         return sum(s.values is None and bool(s.tensors) and not broken(s) for s in self.saves)
+
+    @property
+    def unscanned(self) -> int:
+        """As `unread`, but 0 where the values of a sample were read that is large enough to judge the course by."""
+        return 0 if sum(s.values is not None for s in self.saves) >= SAMPLED else self.unread
 
 
 @provides

@@ -67,6 +67,19 @@ def moved(a: Checkpoint, b: Checkpoint) -> tuple[set[str], set[str]]:
     return both - equal, equal
 
 
+def comparable(a: Checkpoint, b: Checkpoint) -> tuple[set[str], set[str]]:
+    """As `moved`, over the weights whose shape and dtype are the same in both saves."""
+    first, second = ({t.name: (t.shape, t.dtype) for _, t in trained(c)} for c in (a, b))
+    same = {name for name in first.keys() & second.keys() if first[name] == second[name]}
+    changed, equal = moved(a, b)
+    return changed & same, equal & same
+
+
+def overlap(a: set[str], b: set[str]) -> float:
+    """The share of the smaller of two sets of names that the other one has, too."""
+    return len(a & b) / max(1, min(len(a), len(b)))
+
+
 def module(name: str) -> str:
     """The top-level module of a weight: `encoder` for `model.module.encoder.layers.0.weight`."""
     return bare(name).partition(".")[0]

@@ -45,6 +45,30 @@ def test_training_may_go_on_while_it_is_written(tmp_path: Path, monkeypatch: Any
     assert torch.equal(load(tmp_path / "step-00000002")["model"]["weight"], torch.zeros(20, 20))
 
 
+def test_a_copy_is_taken_before_the_next_step(tmp_path: Path) -> None:
+    """Everything a training changes right after `save` has returned, again and again through the same buffers."""
+    model = torch.nn.Sequential(torch.nn.Linear(300, 300), torch.nn.BatchNorm1d(300))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
+    wanted = {}
+    with CheckpointManager(tmp_path, background=True, keep_last=None) as manager:
+        for step in range(1, 6):
+            optimizer.zero_grad()
+            model(torch.randn(8, 300)).square().sum().backward()
+            optimizer.step()
+            place = manager.save(step=step, model=model, optimizer=optimizer)
+            state = {n: t.detach().clone() for n, t in model.state_dict().items()}
+            moments = [s["exp_avg_sq"].clone() for s in optimizer.state.values()]
+            wanted[place] = state, moments
+            with torch.no_grad():
+                for tensor in (*model.parameters(), *(s["exp_avg_sq"] for s in optimizer.state.values())):
+                    tensor.fill_(0.5)
+    for place, (state, moments) in wanted.items():
+        found = load(place)
+        assert all(torch.equal(found["model"][n], t) for n, t in state.items())
+        saved = [s["exp_avg_sq"] for s in found["optimizer"]["state"].values()]
+        assert all(torch.equal(a, b) for a, b in zip(saved, moments, strict=True))
+
+
 def test_an_error_comes_with_the_next_call_and_once(tmp_path: Path, monkeypatch: Any) -> None:
     manager = CheckpointManager(tmp_path, background=True)
 
@@ -97,7 +121,7 @@ def test_sigterm_without_a_handler_rolls_back(tmp_path: Path) -> None:
         "import os, signal, sys, torch; from runvet.checkpoints import CheckpointManager\n"
         "from runvet.checkpoints.writing import write\n"
         "m = CheckpointManager(sys.argv[1]); m.save(step=1, model={'a': torch.ones(10)})\n"
-        "write.compare = lambda *a: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "write.compare = lambda *a, **k: os.kill(os.getpid(), signal.SIGTERM)\n"
         "m.save(step=2, model={'a': torch.ones(10)})"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)

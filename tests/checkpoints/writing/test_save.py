@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from runvet.checkpoints import (
     verify,
 )
 from runvet.checkpoints import manifest as manifests
+from runvet.checkpoints.writing import stream as stream_module
 from runvet.checkpoints.writing import write as write_module
 from runvet.checkpoints.writing.compare import compare
 
@@ -240,6 +242,79 @@ def test_a_disk_that_lies_is_caught_before_anything_is_replaced(tmp_path: Path, 
         manager.save(step=2, model={"a": torch.ones(5000)})
     assert manager.trusted() == good
     assert [p.name for p in tmp_path.iterdir()] == [good.name]
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_what_was_read_back_differently_is_found_in_the_stream(large: bool, tmp_path: Path, monkeypatch: Any) -> None:
+    """One flipped byte of one tensor, in the first of two names of the same memory, and views into one storage."""
+    size = 3_000_000 if large else 50
+    base = torch.arange(float(size))
+    state = {"a": base, "tied": base, "view": base[size // 2 :], "other": torch.ones(7)}
+
+    class Flipping(write_module.HashedFile):
+        def write(self, data: Any) -> int:
+            written = super().write(data)
+            if len(data) == 4 * size:
+                with (tmp_path / next(p.name for p in tmp_path.glob(".x.pt.*"))).open("r+b") as file:
+                    file.seek(self.size - 5)
+                    file.write(b"\x55")
+            return written
+
+    save(tmp_path / "x.pt", model=state)
+    before = (tmp_path / "x.pt").read_bytes()
+    monkeypatch.setattr(write_module, "HashedFile", Flipping)
+    with pytest.raises(SaveFailed, match=r"other values|checksum"):
+        save(tmp_path / "x.pt", model=state)
+    assert (tmp_path / "x.pt").read_bytes() == before
+    assert verify(tmp_path / "x.pt") == []
+
+
+def test_bytes_compared_while_they_are_written_are_not_read_twice(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(stream_module, "BLOCK", 1 << 16)
+    monkeypatch.setattr(stream_module, "BEHIND", 1 << 40)
+    state = {"a": torch.arange(300_000.0), "b": torch.ones(100_000)}
+    compact = write_module.compact(state)
+    with write_module.HashedFile(tmp_path / "x.pt", write_module.storages(compact)) as file:
+        torch.save(compact, file)
+        end = time.monotonic() + 20
+        while file.size - file._read >= 1 << 16 and time.monotonic() < end:
+            time.sleep(0.01)
+        assert file.hashed() == manifests.hashed(tmp_path / "x.pt")[1]
+        start = (tmp_path / "x.pt").read_bytes().find(state["a"].numpy().tobytes())
+        memory = compact["a"].numpy().view(np.uint8)
+        assert file.same(start, memory)
+        assert file.same(start + 400, memory[400:900])
+        assert not file.same(start + 4, memory)
+        assert not file.same(start, memory.copy())
+        assert not file.same(0, memory)
+
+
+def test_structure_only_is_found_out_later(tmp_path: Path) -> None:
+    manager = CheckpointManager(tmp_path, verify="structure", keep_last=None)
+    torch.serialization.set_crc32_options(False)  # a program that does without
+    try:
+        places = [manager.save(step=s, model={"a": torch.full((5000,), float(s))}) for s in (1, 2, 3)]
+        assert torch.serialization.get_crc32_options() is False
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert [f.sha256 for f in manifests.read(places[0] / manifests.NAME).files] == [""]
+    assert verify(tmp_path) == []
+    assert manager.trusted() == places[2]
+    for place, part in ((places[2], torch.full((9,), 3.0).numpy().tobytes()), (places[1], b"model")):
+        data = bytearray((place / "state.pt").read_bytes())
+        data[data.find(part) + 2] ^= 1
+        (place / "state.pt").write_bytes(data)
+        assert [p.name for p in verify(place)] == ["damaged-checkpoint"]
+        with pytest.raises(SaveFailed, match="not what was written"):
+            load(place)
+    assert manager.trusted() == places[0]
+    assert manager.load()["step"] == 1
+    with pytest.raises(RefusedCheckpoint, match="NaN"):
+        manager.save(step=4, model={"a": torch.full((5000,), float("nan"))})
+    with pytest.raises(ValueError, match="'bytes' or 'structure'"):
+        CheckpointManager(tmp_path, verify="none")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="sharded"):
+        save(tmp_path / "s", model={"a": torch.ones(3)}, sharded=True, verify="structure")
 
 
 def test_trusted_goes_back_to_the_newest_whole_one(tmp_path: Path) -> None:

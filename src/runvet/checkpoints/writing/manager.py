@@ -23,7 +23,7 @@ from runvet.checkpoints.writing.sharded import write_sharded
 from runvet.checkpoints.writing.signals import StopSignal
 from runvet.checkpoints.writing.snapshot import Snapshot
 from runvet.checkpoints.writing.store import Store
-from runvet.checkpoints.writing.write import Facts, write_full
+from runvet.checkpoints.writing.write import Facts, Verify, checked_choice, write_full
 
 
 class CheckpointManager:
@@ -33,6 +33,7 @@ class CheckpointManager:
     metric: `best=("val/loss", "down")`. `background` writes in a thread after a copy in memory; an error then comes
     with the next call. `sharded` lets every rank write its pieces. `loader` (batches per epoch) and `config` (hashed)
     go into the manifests. `handle_sigterm` notes SIGTERM for `after_step`. `allow_non_finite` are name patterns.
+    `verify="structure"` saves faster: bytes are not read back and not hashed, see `write_full`.
 
     Raises ValueError for settings that exclude each other, MissingTorch, OSError where the folder can't be made.
     """
@@ -51,6 +52,7 @@ class CheckpointManager:
         config: Any = None,
         handle_sigterm: bool = False,
         allow_non_finite: Sequence[str] = (),
+        verify: Verify = "bytes",
     ) -> None:
         need_torch()
         if keep_last is not None and keep_last < 1:
@@ -59,7 +61,9 @@ class CheckpointManager:
             raise ValueError(f"the direction of best is 'down' or 'up', not {best[1]!r}")
         if background and sharded:
             raise ValueError("sharded checkpoints are not written in the background: choose one of the two")
+        checked_choice(verify, sharded=sharded)
         self.folder = Path(folder)
+        self.verify: Verify = verify
         self.keep_last, self.keep_every, self.save_every = keep_last, keep_every, save_every
         self.metric = best
         self.sharded, self.allow_non_finite = sharded, tuple(allow_non_finite)
@@ -206,7 +210,7 @@ class CheckpointManager:
 
     def _write(self, final: Path, gathered: Gathered, facts: Facts, state: Mapping[str, Any]) -> Manifest:
         refuse_non_finite(state, self.allow_non_finite)
-        manifest = write_full(final, state, facts)
+        manifest = write_full(final, state, facts, self.verify)
         self._saved(gathered)
         return manifest
 

@@ -13,7 +13,7 @@ from runvet.checkpoints.writing.facts import commit_of, config_hash
 from runvet.checkpoints.writing.gather import Gathered, Parts, gather
 from runvet.checkpoints.writing.refusal import refuse_empty, refuse_lost, refuse_non_finite
 from runvet.checkpoints.writing.sharded import write_sharded
-from runvet.checkpoints.writing.write import Facts, write_full
+from runvet.checkpoints.writing.write import Facts, Verify, checked_choice, write_full
 
 
 def save(
@@ -33,6 +33,7 @@ def save(
     loader: int | Sized | None = None,
     config: Any = None,
     allow_non_finite: Sequence[str] = (),
+    verify: Verify = "bytes",
 ) -> Manifest | None:
     """Write one checkpoint, whole and verified or not at all. Every rank must call it; rank 0 writes.
 
@@ -41,13 +42,15 @@ def save(
     `optimizer`, `scheduler` and `scaler` objects with state_dict(), or several by name. `extra` is tensors and plain
     values. `rng` adds every rank's random generators. `sharded` lets each rank write its pieces through
     torch.distributed.checkpoint (a folder). `loader` is batches per epoch, `config` is only hashed. Tensors that match
-    a pattern of `allow_non_finite` may hold NaN. Returns the manifest on rank 0.
+    a pattern of `allow_non_finite` may hold NaN. `verify="structure"` (not where sharded) neither reads back nor hashes
+    the bytes. Returns the manifest on rank 0.
 
     Raises RefusedCheckpoint for a state that is empty, cut off or not finite, SaveFailed where the disk fails or other
     bytes are read back, TypeError for values that only unpickling could bring back, MissingTorch. After any of them,
     what lay at the path is still there.
     """
     need_torch()
+    checked_choice(verify, sharded=sharded)
     parts = Parts(model, optimizer, scheduler, scaler, ema, extra, step, epoch, rng)
     gathered = collected_parts(parts, sharded=sharded)
     facts = facts_of(loader, config, metrics)
@@ -59,7 +62,7 @@ def save(
         if ranks.rank() != 0:
             return None
         refuse_non_finite(gathered.state, allow_non_finite)
-        return write_full(final, gathered.state, facts)
+        return write_full(final, gathered.state, facts, verify)
 
     return ranks.together(write)
 

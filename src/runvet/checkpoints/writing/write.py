@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from runvet import __version__
 from runvet.checkpoints import manifest as manifests
@@ -20,6 +20,7 @@ from runvet.checkpoints.writing.inert_state import mapped, tensors
 from runvet.checkpoints.writing.stream import HashedFile
 
 STATE = "state.pt"
+Verify: TypeAlias = Literal["bytes", "structure"]
 FILES = (".pt", ".pth", ".ckpt", ".bin", ".tar")  # endings of a path that asks for a file, not a folder
 
 
@@ -35,9 +36,11 @@ class Facts:
     after: float = 0.0  # unix seconds; `created` is later than that even where the clock went back
 
 
-def write_full(final: Path, state: Mapping[str, Any], facts: Facts) -> Manifest:
+def write_full(final: Path, state: Mapping[str, Any], facts: Facts, verify: Verify = "bytes") -> Manifest:
     """Write one checkpoint: a file where the name ends like one, else a folder with `state.pt` and `manifest.json`.
 
+    `verify`: 'bytes' reads everything back, compares it with memory and hashes it; 'structure' compares names, shapes,
+    types and sizes only, and the manifest has no SHA-256: later damage is found by the CRC-32s in the file.
     What lay there before stays until the new one is complete and verified, and for good if anything goes wrong.
     Raises SaveFailed.
     """
@@ -46,8 +49,8 @@ def write_full(final: Path, state: Mapping[str, Any], facts: Facts) -> Manifest:
         final.parent.mkdir(parents=True, exist_ok=True)
         atomic.clean(final.parent, name=final.name)
         if final.suffix.lower() in FILES:
-            return _as_file(made, final, state, facts)
-        return _as_folder(made, final, state, facts)
+            return _as_file(made, final, state, facts, verify)
+        return _as_folder(made, final, state, facts, verify)
     except OSError as error:
         if isinstance(error, SaveFailed):
             raise
@@ -80,12 +83,15 @@ def described(
     )
 
 
-def write_state(path: Path, name: str, state: Mapping[str, Any]) -> tuple[FileEntry, tuple[int, int]]:
+def write_state(
+    path: Path, name: str, state: Mapping[str, Any], verify: Verify = "bytes"
+) -> tuple[FileEntry, tuple[int, int]]:
     """Write, sync and verify one torch file; its entry under a name, and (tensors, elements). Raises SaveFailed, OSError."""
     torch = need_torch()
     state = compact(state)
-    with HashedFile(path) as file:
-        torch.save(state, file)
+    with HashedFile(path, storages(state), reading=verify == "bytes") as file:
+        with _checksums(torch.serialization):
+            torch.save(state, file)
         failure: list[OSError] = []
 
         def sync() -> None:
@@ -99,12 +105,38 @@ def write_state(path: Path, name: str, state: Mapping[str, Any]) -> tuple[FileEn
         try:
             if path.stat().st_size != file.size:
                 raise SaveFailed(f"{name} has {path.stat().st_size:,} bytes, {file.size:,} were written")
-            counts = compare(path, state)
+            file.end()
+            counts = compare(path, state, file, values=verify == "bytes")
         finally:
             syncing.join()
         if failure:
             raise failure[0]
         return FileEntry(name, file.size, file.hashed()), counts
+
+
+def checked_choice(verify: str, *, sharded: bool) -> None:
+    """Raise ValueError for a way of verifying that does not exist, or not for sharded checkpoints."""
+    if verify not in ("bytes", "structure"):
+        raise ValueError(f"verify is 'bytes' or 'structure', not {verify!r}")
+    if sharded and verify != "bytes":
+        raise ValueError("sharded checkpoints are verified in one way only: leave verify out")
+
+
+@contextlib.contextmanager
+def _checksums(serialization: Any) -> Iterator[None]:
+    """CRC-32s in what torch saves, also where the program has switched them off."""
+    before = serialization.get_crc32_options()
+    serialization.set_crc32_options(True)
+    try:
+        yield
+    finally:
+        serialization.set_crc32_options(before)
+
+
+def storages(state: Mapping[str, Any]) -> dict[int, int]:
+    """Bytes of the memory below the tensors of a compact state, by address."""
+    dense = (t.untyped_storage() for _, t in tensors(state) if t.layout is need_torch().strided)
+    return {s.data_ptr(): s.nbytes() for s in dense}
 
 
 def compact(state: Mapping[str, Any]) -> Any:
@@ -137,18 +169,18 @@ def failed(final: Path, error: BaseException) -> SaveFailed:
     return made
 
 
-def _as_folder(made: Path, final: Path, state: Mapping[str, Any], facts: Facts) -> Manifest:
+def _as_folder(made: Path, final: Path, state: Mapping[str, Any], facts: Facts, verify: Verify) -> Manifest:
     made.mkdir()
-    entry, counts = write_state(made / STATE, STATE, state)
+    entry, counts = write_state(made / STATE, STATE, state, verify)
     manifest = described(state, (entry,), counts, facts)
     atomic.fill(made / manifests.NAME, manifest.to_json())
     atomic.commit_folder(made, final)
     return manifest
 
 
-def _as_file(made: Path, final: Path, state: Mapping[str, Any], facts: Facts) -> Manifest:
+def _as_file(made: Path, final: Path, state: Mapping[str, Any], facts: Facts, verify: Verify) -> Manifest:
     """The manifest goes first and names the file that it replaces: a crash in between leaves a known file."""
-    entry, counts = write_state(made, final.name, state)
+    entry, counts = write_state(made, final.name, state, verify)
     manifest = described(state, (entry,), counts, facts)
     side = manifests.sidecar(final)
     before = _lying(side) if final.exists() else None

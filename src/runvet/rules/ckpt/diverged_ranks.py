@@ -57,9 +57,9 @@ def diverged_ranks(
     - pytorch/pytorch#160169, NVIDIA/Megatron-LM#1446, NVIDIA/TransformerEngine#441.
     """
     ranked = [s for s in checkpoints.saves if len(_files(s)) > 1]
-    if any(s.values is None for s in ranked):
+    if checkpoints.unscanned and any(s.values is None for s in ranked):
         return unread(checkpoints)
-    for save in reversed(ranked):
+    for save in reversed([s for s in ranked if s.values is not None]):
         copies = _copies(save)
         different = {n: c for n, c in copies.items() if len({x.digest for x in c}) > 1}
         if different:

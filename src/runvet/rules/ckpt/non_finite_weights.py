@@ -30,13 +30,13 @@ def non_finite_weights(checkpoints: Checkpoints) -> Sick | Unsure | None:
     ## When to ignore it
     Buffers that hold infinities on purpose under names that do not say so.
     ## Known limits
-    Values are read where all checkpoints together are small, and by `runvet checkpoints --deep`.
+    Values are read where all checkpoints together are small (of more than 500, those of an even sample), and by `runvet checkpoints --deep`.
     ## References
     - Rikorose/DeepFilterNet#30, ultralytics/ultralytics#24307.
     """
     bad = checkpoints.having("non-finite-weights")
     if not bad:
-        return unread(checkpoints) if checkpoints.unscanned else None
+        return unread(checkpoints) if checkpoints.unread else None
     order = list(checkpoints.saves)
     before = [c for c in order[: order.index(bad[0])] if c.usable and c.finite]
     last = f"the last finite one before it is {told(before[-1])}" if before else "no finite one lies before it"

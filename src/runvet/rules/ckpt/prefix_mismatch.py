@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from runvet import examples
 from runvet.checkpoints.model import Checkpoint
 from runvet.evidence.checkpoints import Checkpoints, broken
-from runvet.evidence.weights import bare
+from runvet.evidence.weights import bare, overlap
 from runvet.rules import Action, Measure, Sick, rule
 from runvet.rules.ckpt._saves import told
 from runvet.run import Run
@@ -38,9 +38,9 @@ def prefix_mismatch(checkpoints: Checkpoints, *, raw: float = 0.1, stripped: flo
             if a.tensors is b.tensors:
                 continue  # siblings share one list of names and shapes
             first, second = _names(a), _names(b)
-            if len(first) < 2 or len(second) < 2 or _overlap(set(first), set(second)) > raw:
+            if len(first) < 2 or len(second) < 2 or overlap(set(first), set(second)) > raw:
                 continue
-            common = _overlap(set(first.values()), set(second.values()))
+            common = overlap(set(first.values()), set(second.values()))
             if common < stripped:
                 continue
             one = next(iter(second))
@@ -74,10 +74,6 @@ def prefix_mismatch(checkpoints: Checkpoints, *, raw: float = 0.1, stripped: flo
 def _names(save: Checkpoint) -> dict[str, str]:
     """The names of the model's tensors, each with what is left of it without wrappers."""
     return {t.name: bare(t.name) for t in save.tensors if t.role == "model"}
-
-
-def _overlap(a: set[str], b: set[str]) -> float:
-    return len(a & b) / max(1, min(len(a), len(b)))
 
 
 def sick() -> Iterator[Run]:
