@@ -46,6 +46,7 @@ docs: $(VENV)/dev  ## rule pages and reference from the code
 bench: $(VENV)/dev  ## speed against named peers, into benchmarks/RESULTS.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python benchmarks/bench.py
+	$(BIN)/python benchmarks/bench_samples.py
 
 stress: $(VENV)/dev  ## checkpoints against kills and full disks in full counts, figures into docs/reliability.md
 	$(BIN)/python tools/stress.py

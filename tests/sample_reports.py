@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 
 from runvet import report as r
@@ -88,3 +89,35 @@ def everything(name: str = "train/loss", stage: str = "dynamics", path: str = "r
 def hostile() -> r.Report:
     """All of it with hostile words, each in its turn."""
     return everything(" ".join(HOSTILE[:3]), HOSTILE[3], HOSTILE[1] + HOSTILE[4])
+
+
+def figures(name: str = "sample", code: str = "LOSS101", stage: str | None = "dynamics") -> tuple[r.Figure, ...]:
+    """A figure of every kind; the words that a run can choose are the argument."""
+    pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    cells = base64.b64encode(bytes([0, 0, 0, 0, 63, 2, 0, 0, 0, 63 | 64, 4, 3, 1, 1, 63 | 64 | 128])).decode()
+    grid = {"name": name, "label": name, "size": [5, 4, 2], "facts": name, "cells": cells, "thinned": 2, "left_out": 3}
+    panel = {"title": name, "unit": name, "edges": [0, 1, 2], "sets": [
+        {"name": name, "n": 3, "median": 0.5, "shares": [0.25, 0.75], "values": [0.5, 1, 2]},
+        {"name": "data", "n": 9, "median": 1.5, "shares": [1, 0], "values": []}]}  # fmt: skip
+    rows = [
+        {
+            "label": name,
+            "note": name,
+            "bars": [{"role": "truth", "low": -2, "high": 4}, {"role": name, "low": 0, "high": 1}],
+        }
+    ]
+    lines = [{"role": role, "points": [0, 0, 1, 1, 2, 1]} for role in ("truth", "prediction", "steady", name)]
+    side = {"low": -1, "high": 3, "low95": 0, "high95": 2, "median": 1}
+    data = {
+        "sheet": {"groups": [{"label": name, "items": [{"name": name, "facts": name, "boxes": [[0, 0.5, 1, 0.5]], "png": pixel, "w": 1, "h": 1}]}]},
+        "grids": {"groups": [{"label": name, "grids": [grid, grid]}], "up": 1, "other": name,
+                  "palette": [{"id": 1, "name": name, "colour": "#336699", "foreign": True}, {"id": 2, "name": name, "colour": name, "foreign": False}]},
+        "histograms": {"panels": [panel]},
+        "scatter": {"axes": [name, name], "facts": name, "x": [-1, 0, 3], "y": [0, 1, 2], "ranges": {"x": side, "y": side}},
+        "paths": {"items": [{"name": name, "facts": name, "lines": lines}], "facts": name},
+        "ranges": {"rows": rows},
+        "lines": {"axis": name, "lines": lines},
+        "note": {},
+        name: {"groups": name},
+    }  # fmt: skip
+    return tuple(r.Figure(kind, stage, (code,), f"{kind} of {name}", name, told) for kind, told in data.items())

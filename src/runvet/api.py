@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from os import PathLike
-from pathlib import Path
 
 import runvet
 from runvet import engine, trust, verdict
 from runvet.beside import beside
+from runvet.checkpoints.places import Place, RemotePath, place
 from runvet.config import Config, find
 from runvet.discover import discover
-from runvet.report import Curve, Finding, ReadProblem, Report, StageSummary, Unchecked
+from runvet.report import Curve, Figure, Finding, ReadProblem, Report, StageSummary, Unchecked
 from runvet.run import Run
 from runvet.secrets import mask
 from runvet.sink import POINTS
@@ -21,34 +21,50 @@ from runvet.summary import summarise
 
 
 def read(
-    path: str | PathLike[str], config: Config | None = None, *, points: int | None = POINTS, logs_only: bool = False
+    path: str | PathLike[str] | Place,
+    config: Config | None = None,
+    *,
+    points: int | None = POINTS,
+    logs_only: bool = False,
 ) -> Run:
     """Read every log, configuration and checkpoint below a path, without executing anything from it.
 
     `points` bounds the points kept of one file (None: all). `logs_only` leaves checkpoints and samples alone.
     Raises FileNotFoundError and ConfigError; what can't be read inside the path is listed in `Run.problems`.
     """
-    root = Path(path)
+    root = place(path)
     if not root.exists():
-        raise FileNotFoundError(f"{path}: no such file or folder")
+        raise FileNotFoundError(f"{root}: no such file or folder")
+    if isinstance(root, RemotePath):
+        from runvet import remote
+
+        run = remote.read_logs(root, config if config is not None else find(root), points=points)
+        return run if logs_only else remote.with_checkpoints(run, root)
     run = build(str(path), discover(root, points=points), config if config is not None else find(root))
     return run if logs_only else beside(run, root)
 
 
-def check(path: str | PathLike[str], config: Config | None = None) -> Report:
-    """Judge the run at a path. Raises FileNotFoundError, ConfigError."""
+def check(path: str | PathLike[str] | Place, config: Config | None = None) -> Report:
+    """Judge the run at a path or URL. Raises FileNotFoundError, ConfigError, RemoteError (a store that cannot be read)."""
     start = time.perf_counter()
-    config = config if config is not None else find(Path(path))
+    root = place(path)
+    config = config if config is not None else find(root)
     run = read(path, config)
     return judge(run, config, seconds=time.perf_counter() - start)
 
 
 def judge(
-    run: Run, config: Config | None = None, *, seconds: float | None = None, curves: bool | int = False
+    run: Run,
+    config: Config | None = None,
+    *,
+    seconds: float | None = None,
+    curves: bool | int = False,
+    figures: bool | int = False,
 ) -> Report:
     """Judge a run that has been read. Raises ConfigError.
 
-    `curves` keeps the curves in the report so that it can be drawn: True, or how many points in all.
+    `curves` keeps the curves in the report so that it can be drawn: True, or how many points in all. `figures` keeps
+    what a person would look at (samples beside data, predictions beside truth): True, or how many bytes in all.
     """
     config = config or Config()
     outcomes = engine.judge(run, config)
@@ -75,6 +91,7 @@ def judge(
         },
         why_not_judged=verdict.why_not_judged(run) if overall == "not judged" else "",
         curves=_curves(run, stages, found, curves) if curves else (),
+        figures=_figures(run, config, found, figures) if figures else (),
     )
 
 
@@ -88,6 +105,12 @@ def _curves(
         (f.stage, f.window.series) for f in found if f.stage and f.window
     }
     return curves.of(run, first) if points is True else curves.of(run, first, budget=int(points))
+
+
+def _figures(run: Run, config: Config, found: Sequence[Finding], size: bool | int) -> tuple[Figure, ...]:
+    from runvet.figures import drawing
+
+    return drawing.of(run, config, found, budget=drawing.BUDGET if size is True else int(size))
 
 
 def _named(selector: str) -> tuple[str, str]:

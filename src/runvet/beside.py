@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runvet.artifacts import finding
+from runvet.artifacts.grouping import role
 from runvet.checkpoints import reading
 from runvet.run import Run, Stage
 
@@ -16,11 +17,12 @@ def beside(
 ) -> Run:
     """The run with its artifacts (opened when a rule asks) and its checkpoints.
 
-    `deep`, `executor` and `cache` as in `checkpoints.reading.below`. A folder that holds checkpoints and no log at
-    all gets one stage without curves, so that they are judged.
+    `deep`, `executor` and `cache` as in `checkpoints.reading.below`. A folder that holds checkpoints or samples and
+    no log at all gets one stage without curves, so that they are judged.
     """
     checkpoints = reading.below(root, deep=deep, executor=executor, cache=cache)
     stages = run.stages
-    if checkpoints and not stages:
+    artifacts = finding.below(root)
+    if not stages and (checkpoints or any(role(i.name) == "samples" for i in artifacts.items)):
         stages = (Stage(root.name or root.absolute().name or "run", "", ()),)
-    return replace(run, artifacts=finding.below(root), checkpoints=checkpoints, stages=stages)
+    return replace(run, artifacts=artifacts, checkpoints=checkpoints, stages=stages)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runvet.checkpoints.places import Place, RemotePath
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -47,12 +49,13 @@ class Config:
 KEYS = ("select", "ignore", "names", "planned_steps", "planned_epochs", "expected", "window", "thresholds")
 
 
-def find(path: Path) -> Config:
+def find(path: Place) -> Config:
     """The configuration that holds for a run: the first runvet.toml in the run's folder or above it, else the
-    first pyproject.toml with `[tool.runvet]`, else the defaults.
+    first pyproject.toml with `[tool.runvet]`, else the defaults. Of a run behind a URL: those of the current folder.
 
     Raises ConfigError.
     """
+    path = Path() if isinstance(path, RemotePath) else path
     start = path if path.is_dir() else path.parent
     for folder in (start, *start.resolve().parents):
         own = folder / "runvet.toml"

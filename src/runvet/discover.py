@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from runvet.checkpoints.places import Place, RemotePath, place
 from runvet.readers import Reader, load, readers
 from runvet.run import Ignored, Log, Problem
 from runvet.segments import numbered
@@ -41,14 +42,17 @@ class Found:
     bytes: int = 0
 
 
-def expand(paths: Sequence[str]) -> list[Path]:
-    """The paths a command line names: globs are expanded, the order kept.
+def expand(paths: Sequence[str]) -> list[Place]:
+    """The paths and URLs a command line names: globs are expanded, the order kept.
 
     Raises FileNotFoundError naming the path or glob that matches nothing.
     """
-    out: list[Path] = []
+    out: list[Place] = []
     for text in paths:
-        path = Path(text)
+        path = place(text)
+        if isinstance(path, RemotePath):
+            out.append(path)
+            continue
         matches = [path] if path.exists() else [Path(p) for p in sorted(glob.glob(text, recursive=True))]
         if not matches:
             raise FileNotFoundError(f"{text}: no such file or folder")
@@ -73,6 +77,11 @@ def files(root: Path) -> Iterator[Path]:
             if path.is_file() and (stat.st_dev, stat.st_ino) not in seen:
                 seen.add((stat.st_dev, stat.st_ino))
                 yield path
+
+
+def other(name: str) -> str | None:
+    """What a file is by its suffix where that is no log: a checkpoint, a picture, a program; else None."""
+    return None if name.endswith(".wandb") else _OTHER.get(Path(name).suffix.lower())
 
 
 def claim(source: Source) -> Reader | None:
@@ -108,8 +117,8 @@ def discover(root: Path, *, points: int | None = POINTS, look: Look = look_at, r
     found.problems += [Problem(root.name, why) for why in load()[1]]
     for path in files(root):
         relative = path.relative_to(root).as_posix() if root.is_dir() else path.name
-        kind = _OTHER.get(path.suffix.lower()) if path != root else None
-        if kind and not relative.endswith(".wandb"):
+        kind = other(relative) if path != root else None
+        if kind:
             found.ignored.append(Ignored(relative, kind))
             continue
         try:

@@ -209,8 +209,24 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
+class Figure:
+    """Something to look at, as numbers and thumbnails that a page draws; made by `runvet.figures`.
+
+    `kind` says how it is drawn, `data` is plain JSON of that kind. `rules` are the codes of the findings of `stage`
+    that it stands under, `note` says what was chosen or left out.
+    """
+
+    kind: str
+    stage: str | None = None
+    rules: tuple[str, ...] = ()
+    title: str = ""
+    note: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """One verdict over one path. `curves` is empty unless they were asked for."""
+    """One verdict over one path. `curves` and `figures` are empty unless they were asked for."""
 
     runvet: str
     path: str
@@ -224,6 +240,13 @@ class Report:
     reading: dict[str, Any] = field(default_factory=dict)  # files, points, seconds
     why_not_judged: str = ""
     curves: tuple[Curve, ...] = ()
+    figures: tuple[Figure, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """The report in a notebook: verdict, findings and actions, without script."""
+        from runvet.render import notebook
+
+        return notebook.report(self)
 
 
 def number(value: Any) -> Any:
@@ -266,6 +289,8 @@ def to_dict(report: Report) -> dict[str, Any]:
     )
     if report.curves:
         told["curves"] = [plain(asdict(c)) for c in report.curves]
+    if report.figures:
+        told["figures"] = [plain(asdict(f)) for f in report.figures]
     return told
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from runvet.artifacts.model import Artifacts
-from runvet.checkpoints.model import Checkpoint
+
+if TYPE_CHECKING:  # its package reads files with readers, which fill what is defined here
+    from runvet.checkpoints.model import Checkpoint
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]

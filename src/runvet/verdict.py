@@ -60,19 +60,24 @@ def _cause(finding: Finding, found: Sequence[Finding], rules: dict[str, Rule]) -
 
 
 def actions(found: Sequence[Finding]) -> tuple[PlannedAction, ...]:
-    """What to do, in order: critical causes first, and within them stop, keep, repair, change, measure."""
+    """What to do, in order: critical causes first, and within them stop, keep, repair, change, measure.
+
+    A run is stopped once: what else asks for that on the same stage is added to the first one's reasons.
+    """
     ranked = []
     for place, finding in enumerate(found):
         for action in finding.actions:
             rank = (LEVELS.index(finding.severity), finding.caused_by is not None, KINDS.index(action.kind), place)
             ranked.append((rank, action, finding))
     out: dict[str, PlannedAction] = {}
+    stops: dict[str | None, str] = {}
     for _, action, finding in sorted(ranked, key=lambda entry: entry[0]):
-        known = out.get(action.do)
+        do = stops.setdefault(finding.stage, action.do) if action.kind == "stop" else action.do
+        known = out.get(do)
         if known is None:
             out[action.do] = PlannedAction(len(out) + 1, action.do, (finding.rule,), action.cost, finding.stage)
         elif finding.rule not in known.why:
-            out[action.do] = replace(known, why=(*known.why, finding.rule))
+            out[do] = replace(known, why=(*known.why, finding.rule))
     return tuple(out.values())
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage, stats
 
-from runvet.artifacts.grids import connectivity, grids_of, parts
+from runvet.artifacts.components import parts, parts_of
+from runvet.artifacts.grids import connectivity, grids_of
 from runvet.artifacts.texture import entropy
 from runvet.statistics.two_samples import mann_whitney
 
@@ -27,6 +28,19 @@ def test_parts_of_large_grids(density: float) -> None:
     mask = np.random.default_rng(7).random((24, 64, 24)) < density
     labels, count = ndimage.label(mask)
     assert (parts(mask).count, parts(mask).largest) == (count, np.bincount(labels.ravel())[1:].max())
+
+
+@given(st.lists(hnp.arrays(np.bool_, st.sampled_from([(3, 4, 5), (1, 7), (6,), (2, 1, 3, 4), (9, 1)])), max_size=8))
+def test_many_masks_at_once_are_each_labelled_alone(masks: list[np.ndarray]) -> None:
+    for mask, found in zip(masks, parts_of(masks), strict=True):
+        labels, count = ndimage.label(mask)
+        assert (found.count, found.filled) == (count, mask.sum())
+        assert found.largest == (np.bincount(labels.ravel())[1:].max() if count else 0)
+
+
+def test_batches_have_no_seams() -> None:
+    masks = [np.random.default_rng(i).random((24, 40, 24)) < 0.3 for i in range(60)]
+    assert parts_of(masks) == [parts(m) for m in masks]
 
 
 def test_a_snake_is_one_part() -> None:

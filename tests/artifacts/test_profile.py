@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from runvet import examples_artifacts as made
 from runvet.artifacts import api
-from runvet.artifacts.profile import jumps
+from runvet.artifacts.paths import jumps
 from runvet.cli.main import main
 
 
@@ -75,7 +75,7 @@ def test_the_command(data: Path) -> None:
 
 def test_nothing_to_read_ends_with_two(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, ["data", str(tmp_path / "missing")]).exit_code == 2
-    (tmp_path / "a.txt").write_text("x")
+    (tmp_path / "a.pdf").write_text("x")
     assert CliRunner().invoke(main, ["data", str(tmp_path)]).exit_code == 2
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from runvet.artifacts.profile import One, Profile
+from runvet.artifacts.measuring import One
+from runvet.artifacts.profile import Profile
 from runvet.run import FloatArray
 from runvet.statistics.two_samples import mann_whitney
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from runvet.artifacts import npz, pictures, tables
+from runvet.artifacts import calibrations, columns_files, npz, pictures, sounds, structures, tables, texts
 from runvet.artifacts.model import Artifacts, Contents, Item, Listing
 
 FILES = 300_000  # files listed below one run
@@ -18,9 +18,20 @@ READERS: Mapping[str, Callable[[Path], Contents]] = {
     ".json": tables.read_json,
     ".jsonl": tables.read_jsonl,
     ".csv": tables.read_csv,
+    ".yaml": calibrations.read_yaml,
+    ".yml": calibrations.read_yaml,
+    ".parquet": columns_files.read_parquet,
+    ".wav": sounds.read_wav,
+    ".txt": texts.read_text,
+    **dict.fromkeys((".h5", ".hdf5"), columns_files.read_hdf5),
+    **dict.fromkeys((".schem", ".schematic", ".nbt"), structures.read_structure),
     **dict.fromkeys(pictures.PILLOW, pictures.read_with_pillow),
 }
-PEEKS = {".npz": npz.peek_npz, ".npy": npz.peek_npy}
+PEEKS = {
+    ".npz": npz.peek_npz,
+    ".npy": npz.peek_npy,
+    **dict.fromkeys((".h5", ".hdf5"), columns_files.peek_hdf5),
+}
 
 
 def below(root: Path) -> Artifacts:
@@ -47,7 +58,11 @@ def _size(path: Path) -> int:
 
 def _list(root: Path) -> Listing:
     if not root.is_dir():
-        found = item_of(root, root.name) if root.suffix.lower() not in (".json", ".jsonl", ".csv") else None
+        found = (
+            item_of(root, root.name)
+            if root.suffix.lower() not in (".json", ".jsonl", ".csv", ".yaml", ".yml", ".txt")
+            else None
+        )
         return Listing((found,) if found else ())
     items: list[Item] = []
     note = ""

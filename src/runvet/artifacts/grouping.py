@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import Literal, TypeAlias
 
@@ -36,6 +37,7 @@ _STEP = re.compile(
 )
 _EPOCH = re.compile(r"(?i)(?<![a-z])(?:epochs?|ep|e)[-_= ]?(\d{1,9})(?!\d)")
 _WORD = re.compile(r"[a-z]+")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,13 @@ class Group:
 
 def words(part: str) -> list[str]:
     """The lower-case words of a folder's or file's name."""
-    return _WORD.findall(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", part).lower())
+    return list(_words(part))
+
+
+@lru_cache(maxsize=4096)
+def _words(part: str) -> tuple[str, ...]:
+    """The same, remembered: thousands of files share their folders."""
+    return tuple(_WORD.findall(_HUMP.sub("_", part).lower()))
 
 
 def role(name: str) -> What | None:
@@ -118,13 +126,13 @@ def label_of(name: str) -> str:
     """The class that a file's name tells: `oak_tree_3.npz` -> `oak tree`; empty where it holds only plain words."""
     parts = name.split("/")
     stem = parts[-1].rpartition(".")[0]
-    return " ".join(w for w in words(stem) if w not in PLAIN and len(w) > 1)
+    return " ".join(w for w in _words(stem) if w not in PLAIN and len(w) > 1)
 
 
 def split_of(name: str) -> str:
     """`train`, `val` or `test` where a folder or the file's name has that word."""
     for part in reversed(name.split("/")):
-        for word in words(part):
+        for word in _words(part):
             if word in SPLITS:
                 return SPLITS[word]
     return ""
@@ -160,6 +168,7 @@ def everything(items: Iterable[Item], suffixes: Sequence[str]) -> tuple[Group, .
     return tuple(Group(key.rpartition(".")[0], "data", tuple(entries)) for key, entries in found.items())
 
 
+@lru_cache(maxsize=4096)
 def _pattern(folder: str) -> str:
     return re.sub(r"\d+", "#", folder)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
@@ -11,6 +14,8 @@ import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[Any]
 T = TypeVar("T")
+AHEAD = 4  # threads that read ahead
+TOGETHER = 1 << 20  # bytes of files that one thread reads before it hands them over
 CACHE = 256 << 20  # bytes of arrays that are kept once read
 
 
@@ -96,18 +101,49 @@ class Artifacts:
 
     def read(self, item: Item) -> Contents:
         """The contents of a file; kept in memory up to a bound. Raises UnreadableError."""
-        known = self._read.get(item.name)
-        if known is None:
-            try:
-                known = item.load()
-            except UnreadableError as error:
-                known = error
-            size = known.size if isinstance(known, Contents) else 0
-            if self._kept + size <= CACHE:
-                self._read[item.name] = known
-                self._kept += size
+        known = self._keep(item, self._load(item))
         if isinstance(known, UnreadableError):
             raise known
+        return known
+
+    def read_ahead(self, items: Sequence[Item]) -> Iterator[tuple[Item, Contents | UnreadableError]]:
+        """Each item with its contents (or why it has none), in order; the next few are read by threads meanwhile.
+
+        Unpacking and decoding leave Python's lock alone, and a network's disk answers several questions at once.
+        """
+        workers = min(AHEAD, os.cpu_count() or 1)
+        with ThreadPoolExecutor(workers) as pool:
+            waiting: deque[tuple[list[Item], Future[list[Contents | UnreadableError]]]] = deque()
+            for batch in _batches(items):
+                waiting.append((batch, pool.submit(self._load_all, batch)))
+                if len(waiting) > 2 * workers:
+                    yield from self._arrived(*waiting.popleft())
+            while waiting:
+                yield from self._arrived(*waiting.popleft())
+
+    def _arrived(
+        self, batch: list[Item], future: Future[list[Contents | UnreadableError]]
+    ) -> Iterator[tuple[Item, Contents | UnreadableError]]:
+        for item, known in zip(batch, future.result(), strict=True):
+            yield item, self._keep(item, known)
+
+    def _load_all(self, batch: list[Item]) -> list[Contents | UnreadableError]:
+        return [self._load(item) for item in batch]
+
+    def _load(self, item: Item) -> Contents | UnreadableError:
+        known = self._read.get(item.name)
+        if known is not None:
+            return known
+        try:
+            return item.load()
+        except UnreadableError as error:
+            return error
+
+    def _keep(self, item: Item, known: Contents | UnreadableError) -> Contents | UnreadableError:
+        size = known.size if isinstance(known, Contents) else 0
+        if item.name not in self._read and self._kept + size <= CACHE:
+            self._read[item.name] = known
+            self._kept += size
         return known
 
     def memo(self, key: str, make: Callable[[], T]) -> T:
@@ -116,6 +152,18 @@ class Artifacts:
             self._memo[key] = make()
         value: T = self._memo[key]
         return value
+
+
+def _batches(items: Sequence[Item]) -> Iterator[list[Item]]:
+    """Items in runs of about a megabyte and at most 32: handing over single small files costs more than reading them."""
+    batch: list[Item] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) >= 32 or sum(i.size for i in batch) > TOGETHER:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def in_memory(files: Mapping[str, Mapping[str, Any] | Sequence[Any]]) -> Artifacts:

@@ -7,6 +7,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +18,7 @@ from runvet.artifacts.model import Array, Contents, UnreadableError
 
 LIMIT = 128 << 20  # bytes of one array, and of all arrays of one file
 MEMBERS = 10_000
+HEADER = 10_000  # bytes of the longest header of an array
 Shapes = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
 _DAMAGE = (OSError, ValueError, EOFError, KeyError, IndexError, SyntaxError, TypeError, MemoryError, OverflowError,
            RecursionError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)  # fmt: skip
@@ -29,8 +31,11 @@ def header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """
     try:
         version = npy.read_magic(stream)
-        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, kind = read(stream, max_header_size=10_000)
+        length = stream.read(2 if version == (1, 0) else 4)
+        size = int.from_bytes(length, "little")
+        if size > HEADER:
+            raise UnreadableError(f"a header of {size:,} bytes")
+        shape, fortran, kind = _parsed(version, length + stream.read(size))
     except _DAMAGE as error:
         raise UnreadableError(f"no npy header: {str(error)[:100] or type(error).__name__}") from None
     if kind.hasobject:
@@ -38,6 +43,14 @@ def header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     if len(shape) > 32 or any(not isinstance(n, int) or n < 0 for n in shape):
         raise UnreadableError("a negative or absurd shape")
     return tuple(shape), bool(fortran), kind
+
+
+@lru_cache(maxsize=256)
+def _parsed(version: tuple[int, int], raw: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """What a header says; the files of one data set share few of them, and parsing costs more than reading."""
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    found: tuple[tuple[int, ...], bool, np.dtype[Any]] = read(io.BytesIO(raw), max_header_size=HEADER)
+    return found
 
 
 def values(stream: BinaryIO, limit: int = LIMIT) -> Array:

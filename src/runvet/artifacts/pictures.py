@@ -4,34 +4,73 @@ from __future__ import annotations
 
 import importlib
 import io
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from runvet.artifacts.model import Contents, UnreadableError
+from runvet.artifacts.model import Array, Contents, UnreadableError, evenly
 from runvet.artifacts.png import PIXELS, decode
 
 PILLOW = (".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 UNLOCK = "pip install 'runvet[images]'"
 BYTES = 64 << 20
-LARGE = 1 << 16  # bytes of a PNG from which Pillow, where it is installed, saves time
+MOST = 2_000  # pictures of one file
+# Names of arrays that hold pictures, and of arrays that hold grids although their shape is that of a picture.
+NAMES = frozenset(
+    "image images img imgs frame frames picture pictures photo photos video videos pixels rgb pixel".split()
+)
+SOLID = frozenset("voxel voxels blocks grid grids block structure occupancy tokens codes volume".split())
+
+
+def pictures_of(arrays: Mapping[str, Array], most: int = MOST) -> list[Array]:
+    """The pictures in one file, (h, w, c) or (h, w), at most `most`, evenly chosen from files that stack many.
+
+    A file that was read as a picture; stacks (n, h, w, 3) and (n, 3, h, w); grey stacks (n, h, w), (n, h, w, 1) and
+    single pictures only under a name that says so (`images`, `frames`, …), since voxel grids look the same.
+    """
+    if list(arrays) == ["image"] and arrays["image"].ndim >= 2:
+        return [arrays["image"]]
+    numeric = {k: v for k, v in arrays.items() if v.dtype.kind in "iuf" and v.size and v.ndim >= 2}
+    named = {k: v for k, v in numeric.items() if set(_words(k)) & NAMES}
+    main = max((named or numeric).values(), key=lambda v: v.size, default=None)
+    if main is None or any(set(_words(k)) & SOLID for k in numeric):
+        return []
+    shape = main.shape
+    if main.ndim == 4 and min(shape[1:3]) >= 8 and (shape[3] == 3 or (named and shape[3] in (1, 4))):
+        stack = main
+    elif main.ndim == 4 and min(shape[2:]) >= 8 and (shape[1] == 3 or (named and shape[1] in (1, 4))):
+        stack = np.moveaxis(main, 1, -1)
+    elif main.ndim == 3 and min(shape[1:]) >= 8 and named and shape[2] > 4:
+        stack = main[..., None]
+    elif main.ndim == 3 and shape[2] in (3, 4) and min(shape[:2]) >= 8 and (named or main.dtype == np.uint8):
+        stack = main[None]
+    else:
+        return []
+    return [np.ascontiguousarray(stack[i]) for i in evenly(range(len(stack)), most)]
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[a-z]+", name.lower())
 
 
 def read_png(path: Path) -> Contents:
     """One array `image` (height, width, channels). Raises UnreadableError."""
     try:
-        if path.stat().st_size > BYTES:
-            raise UnreadableError(f"more than {BYTES:,} bytes")
-        data = path.read_bytes()
+        with path.open("rb") as stream:
+            data = stream.read(BYTES + 1)
     except OSError as error:
         raise UnreadableError(str(error)) from None
-    fast = _fast(data) if len(data) > LARGE else None
+    if len(data) > BYTES:
+        raise UnreadableError(f"more than {BYTES:,} bytes")
+    fast = _fast(data) if len(data) > 33 else None
     return Contents({"image": decode(data) if fast is None else fast})
 
 
 def _fast(data: bytes) -> npt.NDArray[np.uint8] | None:
-    """A large picture of 8 bits without palette through Pillow, where it is installed; None for all else."""
+    """A picture of 8 bits without palette through Pillow, where it is installed; None for all else."""
     depth, kind = data[24], data[25]
     width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
     if depth != 8 or kind not in (0, 2, 6) or width * height * 4 > PIXELS:

@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from functools import cached_property
 
 import numpy as np
 
-from runvet.artifacts.grids import grids_of, main_array, parts
+from runvet.artifacts import near
+from runvet.artifacts.grids import main_array, stored_grids
 from runvet.artifacts.grouping import Entry
 from runvet.artifacts.labels import labelled
-from runvet.artifacts.model import Array, Artifacts, UnreadableError, evenly
+from runvet.artifacts.measuring import Kind, Measurer, One, Waiting
+from runvet.artifacts.model import Array, Artifacts, Contents, UnreadableError, evenly
+from runvet.artifacts.paths import jump_ratios, jumps, paths_in
+from runvet.artifacts.pictures import pictures_of
+from runvet.artifacts.texts import texts_of
 
-Kind: TypeAlias = Literal["grids", "pictures", "arrays", "records"]
-FILES = 2_000  # files of one data set that are read, evenly over all
+__all__ = ["Kind", "One", "Profile", "jump_ratios", "jumps", "paths_in", "profile"]
+
+FILES = 10_000  # files of one data set that are read, evenly over all
 BYTES = 128 << 20  # bytes of files that are read
 ITEMS = 20_000  # items (files, or entries of files that stack many)
 LABELS = ("label", "labels", "class", "classes", "y", "target", "targets", "category")
 CLASSES = 1_000
-CONNECTED = 200_000  # cells of the largest grid whose connected parts are counted
-
-
-@dataclass(frozen=True, slots=True)
-class One:
-    """One item of a data set: a digest of its content and the numbers that a profile needs."""
-
-    name: str
-    label: str
-    split: str
-    shape: tuple[int, ...]
-    digest: bytes
-    low: float
-    high: float
-    mean: float
-    sd: float
-    non_finite: int
-    filled: float  # share of cells that do not hold the most frequent value; NaN for floats
-    whole: float = float("nan")  # share of the filled cells in the largest connected part; NaN where not computed
 
 
 @dataclass(frozen=True)
@@ -56,6 +42,12 @@ class Profile:
     items: tuple[One, ...]
     unreadable: dict[str, str] = field(default_factory=dict)
     remedy: str = ""
+
+    def _repr_html_(self) -> str:
+        """The profile in a notebook, without script."""
+        from runvet.render import notebook
+
+        return notebook.profile(self)
 
     @property
     def labels(self) -> dict[str, int]:
@@ -101,6 +93,34 @@ class Profile:
         train = {i.digest: i for i in self.items if i.split == "train"}
         return tuple((i, train[i.digest]) for i in self.items if i.split in ("val", "test") and i.digest in train)
 
+    @cached_property
+    def _near(self) -> list[tuple[One, One]]:
+        """Pairs of near items that are no exact copies; only pictures and grids have sketches."""
+        held = [i for i in self.items if i.sketch and i.sd > 0]
+        if len(held) < 2 or self.kind not in ("pictures", "grids"):
+            return []
+        sketches = np.frombuffer(b"".join(i.sketch for i in held), np.uint8).reshape(len(held), -1)
+        found = near.pairs(sketches, pictures=self.kind == "pictures")
+        return [(held[a], held[b]) for a, b in found.tolist() if held[a].digest != held[b].digest]
+
+    @property
+    def near_copies(self) -> tuple[tuple[One, ...], ...]:
+        """Groups of items that are near each other, and not all equal; the largest first."""
+        place = {id(item): n for n, item in enumerate(self.items)}
+        found = np.array([(place[id(a)], place[id(b)]) for a, b in self._near], np.int64).reshape(-1, 2)
+        return tuple(tuple(self.items[i] for i in group) for group in near.groups(len(self.items), found))
+
+    @property
+    def near_overlap(self) -> tuple[tuple[One, One], ...]:
+        """Items of val or test that are near an item of train, and not equal to one: (held out, training), one each."""
+        exact = {id(held) for held, _ in self.overlap}
+        found: dict[int, tuple[One, One]] = {}
+        for pair in self._near:
+            for held, other in (pair, pair[::-1]):
+                if held.split in ("val", "test") and other.split == "train" and id(held) not in exact:
+                    found.setdefault(id(held), (held, other))
+        return tuple(found.values())
+
     @property
     def range(self) -> tuple[float, float]:
         """Lowest and highest finite value of all items, NaN where there is none."""
@@ -118,142 +138,86 @@ class Profile:
 def profile(artifacts: Artifacts, name: str, entries: Sequence[Entry]) -> Profile | None:
     """The profile of files that belong together; None where no file holds anything to profile.
 
-    At most 2,000 files and about 128 MiB are read, evenly over all of them, always the same ones.
+    At most 10,000 files and about 128 MiB are read, evenly over all of them, always the same ones.
     """
     typical = float(np.mean([e.item.size for e in evenly(entries, 50)])) if entries else 0.0
     chosen = labelled(artifacts, evenly(entries, max(20, min(FILES, int(BYTES / max(1.0, typical))))))
-    items: list[One] = []
+    measurer = Measurer()
     unreadable: dict[str, str] = {}
     kinds: Counter[Kind] = Counter()
     remedy = ""
-    for entry in chosen:
-        try:
-            contents = artifacts.read(entry.item)
-        except UnreadableError as error:
-            unreadable[entry.item.name] = str(error)
-            remedy = remedy or error.remedy
-            if error.remedy and len(unreadable) == len(chosen[: len(unreadable)]) and len(unreadable) >= 3:
+    read = artifacts.read_ahead([e.item for e in chosen])
+    for entry, (_, contents) in zip(chosen, read, strict=True):
+        if isinstance(contents, UnreadableError):
+            unreadable[entry.item.name] = str(contents)
+            remedy = remedy or contents.remedy
+            if contents.remedy and len(unreadable) == len(chosen[: len(unreadable)]) and len(unreadable) >= 3:
                 break  # every file needs the same library
             continue
-        if contents.problems:
+        if contents.problems and not all(" read" in p for p in contents.problems):
             unreadable[entry.item.name] = f"in part: {contents.problems[0]}"
-        kind, made = _items(entry, contents.arrays)
+        kind, made = items_of(entry, contents)
         kinds[kind] += 1
-        items += made
-        if len(items) >= ITEMS:
+        for one in made[: ITEMS - len(measurer)]:
+            measurer.add(one)
+        if len(measurer) >= ITEMS:
             break
-    if not items and not unreadable:
+    if not len(measurer) and not unreadable:
         return None
     kind = kinds.most_common(1)[0][0] if kinds else "arrays"
-    return Profile(name, kind, len(entries), len(chosen), tuple(items[:ITEMS]), unreadable, remedy)
+    return Profile(name, kind, len(entries), len(chosen), tuple(measurer.items()), unreadable, remedy)
 
 
-def _items(entry: Entry, arrays: Mapping[str, Array]) -> tuple[Kind, list[One]]:
-    held = {k: v for k, v in arrays.items() if v.dtype.kind in "iufb" and v.size and v.ndim}
-    if list(held) == ["image"]:
-        return "pictures", [_one(entry.item.name, entry, held["image"], filled=False)]
-    grids = grids_of(held)
+def items_of(entry: Entry, contents: Contents) -> tuple[Kind, list[Waiting]]:
+    """What one file holds: pictures, grids, sounds, texts, rows of a table, or one array."""
+    held = {k: v for k, v in contents.arrays.items() if v.dtype.kind in "iufb" and v.size and v.ndim}
+    if list(held) == ["sound"]:
+        return "sounds", _each("sounds", entry, [held["sound"]])
+    pictures = pictures_of(held)
+    if pictures:
+        return "pictures", _each("pictures", entry, pictures, _class_names(_labels(held, len(pictures))))
+    grids = stored_grids(held)
     if grids:
-        several = len(grids) > 1
-        return "grids", [
-            _one(f"{entry.item.name}[{i}]" if several else entry.item.name, entry, g, filled=True)
-            for i, g in enumerate(grids)
-        ]
+        return "grids", _each("grids", entry, grids, _class_names(_labels(held, len(grids))))
+    if not held:
+        texts = texts_of(contents)
+        return ("texts" if texts else "arrays"), _each("texts", entry, [_bytes(t) for t in texts])
     return _stacked(entry, held)
 
 
-def _stacked(entry: Entry, held: dict[str, Array]) -> tuple[Kind, list[One]]:
+def _bytes(text: str) -> Array:
+    return np.frombuffer(text.encode("utf-8", "replace") or b" ", np.uint8)
+
+
+def _each(kind: Kind, entry: Entry, arrays: Sequence[Array], labels: Sequence[str] = ()) -> list[Waiting]:
+    """One item for each array of a file: `name[3]` where there are several."""
+    name, many = entry.item.name, len(arrays) > 1
+    return [
+        Waiting(f"{name}[{i}]" if many else name, labels[i] if labels else entry.label, entry.split, array, kind)
+        for i, array in enumerate(arrays)
+    ]
+
+
+def _labels(held: Mapping[str, Array], count: int) -> Array | None:
+    """The array of class labels beside `count` items."""
+    return next((v for k, v in held.items() if k.lower() in LABELS and v.ndim == 1 and len(v) == count > 1), None)
+
+
+def _stacked(entry: Entry, held: dict[str, Array]) -> tuple[Kind, list[Waiting]]:
     """Files that stack many items along the first axis (`x` with `y`), else one item a file."""
-    numeric = {k: v for k, v in held.items() if v.dtype.kind in "iufb" and v.size and v.ndim}
-    main = main_array(numeric)
+    main = main_array(held)
     if main is None:
         return "arrays", []
-    labels = next(
-        (
-            v
-            for k, v in numeric.items()
-            if k.lower() in LABELS and v.ndim == 1 and v is not main and len(v) == len(main)
-        ),
-        None,
+    labels = _labels({k: v for k, v in held.items() if v is not main}, len(main))
+    table = all(len(v) == len(main) for v in held.values()) and (
+        len(held) > 1 or entry.item.suffix in (".json", ".jsonl", ".csv", ".parquet")
     )
-    table = all(v.ndim >= 1 and len(v) == len(main) for v in numeric.values()) and (
-        len(numeric) > 1 or entry.item.suffix in (".json", ".jsonl", ".csv")
-    )
-    if main.ndim >= 2 and (labels is not None or table or (len(main) >= 20 and entry.item.suffix == ".npy")):
-        names = _class_names(labels)
-        return "records", [
-            _one(f"{entry.item.name}[{i}]", entry, row, filled=False, label=names[i] if names else "")
-            for i, row in enumerate(main[:ITEMS])
-        ]
-    return "arrays", [_one(entry.item.name, entry, main, filled=False)]
+    if main.ndim >= 2 and (labels is not None or table or (len(main) >= 20 and entry.item.suffix in (".npy", ".h5", ".hdf5"))):  # fmt: skip
+        return "records", _each("records", entry, list(main[:ITEMS]), _class_names(labels))
+    return "arrays", _each("arrays", entry, [main])
 
 
 def _class_names(labels: Array | None) -> list[str]:
     if labels is None or len(np.unique(labels)) > CLASSES or not np.array_equal(labels, np.round(labels)):
         return []
     return [str(int(v)) for v in labels]
-
-
-def _one(name: str, entry: Entry, array: Array, *, filled: bool, label: str | None = None) -> One:
-    flat = np.ascontiguousarray(array)
-    with np.errstate(all="ignore"):
-        return _measured(name, entry, flat, filled=filled, label=label)
-
-
-def _measured(name: str, entry: Entry, flat: Array, *, filled: bool, label: str | None) -> One:
-    finite = flat[np.isfinite(flat)] if flat.dtype.kind == "f" else flat
-    digest = hashlib.blake2b(f"{flat.shape}".encode() + flat.tobytes(), digest_size=16).digest()
-    share = whole = float("nan")
-    if filled:
-        values, counts = np.unique(flat, return_counts=True)
-        share = 1 - float(counts.max()) / flat.size
-        if 0 < share <= 0.5 and flat.size <= CONNECTED:
-            whole = parts(flat != values[counts.argmax()]).share
-    numbers = (
-        (float(finite.min()), float(finite.max()), float(finite.mean()), float(finite.std()))
-        if finite.size
-        else (float("nan"),) * 4
-    )
-    return One(
-        name,
-        entry.label if label is None else label,
-        entry.split,
-        flat.shape,
-        digest,
-        *numbers,
-        int(flat.size - finite.size),
-        share,
-        whole,
-    )
-
-
-def jumps(path: Array) -> float:
-    """How much consecutive steps of paths (n, t, k) disagree: median over paths of |second| over |first differences|.
-
-    Smooth motion is far below 1, a random walk gives 1.4, points that have nothing to do with each other 1.7.
-    """
-    return float(np.median(jump_ratios(path)))
-
-
-def jump_ratios(path: Array) -> Array:
-    """The ratio of `jumps` for each path, shape (n,); 0 for paths that stand still."""
-    first = np.diff(np.asarray(path, np.float64), axis=1)
-    second = np.diff(first, axis=1)
-    speed, change = (np.median(np.linalg.norm(d, axis=-1), axis=1) for d in (first, second))
-    return np.asarray(np.divide(change, speed, out=np.zeros_like(speed), where=speed > 0))
-
-
-def paths_in(arrays: Iterable[tuple[str, Array]]) -> Iterator[tuple[str, Array]]:
-    """The arrays (n, t, 2 or 3) whose names speak of motion."""
-    words = ("traj", "path", "future", "waypoint", "motion", "track", "position", "gt", "target")
-    for name, array in arrays:
-        if (
-            array.ndim == 3
-            and array.shape[1] >= 5
-            and array.shape[2] in (2, 3)
-            and array.dtype.kind in "fi"
-            and any(w in name.lower() for w in words)
-        ):
-            good = array[np.isfinite(np.asarray(array, np.float64)).all(axis=(1, 2))]
-            if len(good) >= 20:
-                yield name, good

@@ -139,3 +139,16 @@ def _tiles(strip: FloatArray, across: bool) -> Iterator[FloatArray]:
     for part in np.array_split(strip, number, axis=1 if across else 0):
         edge = part.shape[1 if across else 0] // 16
         yield (part[:, edge : part.shape[1] - edge] if across else part[edge : part.shape[0] - edge]) if edge else part
+
+
+def roughness(picture: Array) -> float:
+    """Mean squared difference of neighbouring pixels over twice the variance: von Neumann's ratio, halved.
+
+    1 for white noise, 0.01 to 0.3 for pictures, NaN for one colour. The median over channels, the mean of both axes.
+    """
+    image = grey(picture)
+    variance = image.reshape(-1, image.shape[-1]).var(axis=0)
+    if min(image.shape[:2]) < 4 or not (variance > 1e-6).any():
+        return float("nan")
+    steps = [(np.diff(image, axis=axis) ** 2).mean(axis=(0, 1)) for axis in (0, 1)]
+    return float(np.median((sum(steps) / 4 / np.maximum(variance, 1e-12))[variance > 1e-6]))

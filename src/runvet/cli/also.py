@@ -40,21 +40,31 @@ class AlsoType(click.ParamType):  # type: ignore[type-arg]  # generic from click
         return Also(form, Path(file))
 
 
-def needs_curves(form: str, also: Sequence[Also], *, keep: bool) -> bool:
-    """Whether any document draws curves or keeps them."""
-    return keep or "html" in (form, *(a.form for a in also))
+class Keep(NamedTuple):
+    """What saved results hold beyond the verdict, so that they can be drawn."""
 
+    curves: bool = False
+    figures: bool = False
 
-def without_curves(reports: Sequence[Report], form: str, *, keep: bool) -> Sequence[Report]:
-    """The reports as a format takes them: saved results hold curves only where that was asked for."""
-    return reports if form == "html" or keep else [replace(r, curves=()) for r in reports]
+    def needed(self, form: str, also: Sequence[Also]) -> Keep:
+        """What must be made for these documents: a page draws both."""
+        drawn = "html" in (form, *(a.form for a in also))
+        return Keep(self.curves or drawn, self.figures or drawn)
+
+    def trimmed(self, reports: Sequence[Report], form: str) -> Sequence[Report]:
+        """The reports as a format takes them: saved results hold curves and figures only where that was asked for."""
+        if form == "html" or (self.curves and self.figures):
+            return reports
+        return [
+            replace(r, curves=r.curves if self.curves else (), figures=r.figures if self.figures else ())
+            for r in reports
+        ]
 
 
 def write(
-    also: Sequence[Also], reports: Sequence[Report], runs: Sequence[Run | None] = (), *, keep: bool, verbose: bool
+    also: Sequence[Also], reports: Sequence[Report], runs: Sequence[Run | None] = (), *, keep: Keep, verbose: bool
 ) -> list[str]:
     """Write the further documents; gives a line for each that says where it is. Raises OSError."""
     for form, file in also:
-        drawn = without_curves(reports, form, keep=keep)
-        deliver(draw(form, drawn, runs, verbose=verbose, terminal=False), file)
+        deliver(draw(form, keep.trimmed(reports, form), runs, verbose=verbose, terminal=False), file)
     return [f"{'HTML' if form == 'html' else form} report: {file}" for form, file in also]

@@ -8,20 +8,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from runvet.cli.also import FORMATS, Also, AlsoType, needs_curves, without_curves, write
+from runvet.cli.also import FORMATS, Also, AlsoType, Keep, write
 from runvet.cli.common import fail
 from runvet.cli.drawing import FEW, deliver, draw, summarise_step
 
 if TYPE_CHECKING:
+    from runvet.checkpoints.places import Place
     from runvet.config import Config
     from runvet.report import Report
     from runvet.run import Run
 
 CURVES = 36_000  # points of curves in all the reports of one document
+FIGURES = 3_500_000  # bytes of figures in all of them
+
+
+class Sizes(NamedTuple):
+    """How much of one run is kept for drawing: points of curves and bytes of figures, 0 for none."""
+
+    points: int
+    figures: int
 
 
 @click.command("check")
@@ -41,7 +50,12 @@ CURVES = 36_000  # points of curves in all the reports of one document
     metavar="FORMAT=FILE",
     help="Write this document too, such as html=report.html; may be repeated.",
 )
-@click.option("--curves", "keep", is_flag=True, help="Keep the curves in JSON, so that `runvet report` can draw them.")
+@click.option("--curves", is_flag=True, help="Keep the curves in JSON, so that `runvet report` can draw them.")
+@click.option(
+    "--figures",
+    is_flag=True,
+    help="Keep what the HTML report shows (sheets of samples, grids, plots) in JSON, too.",
+)
 @click.option(
     "--select", multiple=True, metavar="RULES", help="Only these rules: codes, names or families, comma-separated."
 )
@@ -65,7 +79,7 @@ CURVES = 36_000  # points of curves in all the reports of one document
     help="Also list which reader took which file, what was ignored and why, and what passed.",
 )
 def command(
-    paths: tuple[str, ...], form: str, output: Path | None, also: tuple[Also, ...], keep: bool, select: tuple[str, ...], ignore: tuple[str, ...],
+    paths: tuple[str, ...], form: str, output: Path | None, also: tuple[Also, ...], curves: bool, figures: bool, select: tuple[str, ...], ignore: tuple[str, ...],
     fail_on: str, require: tuple[str, ...], config_file: Path | None, jobs: int | None, verbose: bool,
 ) -> None:  # fmt: skip
     """Judge the runs at PATH (default: here). A folder is one run with its stages; `-` reads a log from standard input."""
@@ -73,22 +87,27 @@ def command(
     from runvet.discover import expand
 
     try:
-        targets = [Path("-")] if paths == ("-",) else expand(paths or (".",))
+        targets: list[Place] = [Path("-")] if paths == ("-",) else expand(paths or (".",))
         _known((*select, *require))
-        points = max(2_000, CURVES // len(targets)) if needs_curves(form, also, keep=keep) else 0
+        keep = Keep(curves, figures)
+        needed = keep.needed(form, also)
+        sizes = Sizes(
+            max(2_000, CURVES // len(targets)) if needed.curves else 0,
+            max(50_000, FIGURES // len(targets)) if needed.figures else 0,
+        )
         several = len(targets) > FEW and jobs != 1
         if several:
             reports, runs = (
-                _check_many(targets, partial(configured, file=config_file, select=select, ignore=ignore), jobs, points),
+                _check_many(targets, partial(configured, file=config_file, select=select, ignore=ignore), jobs, sizes),
                 None,
             )
         else:
-            results = [_check(path, configured(path, config_file, select, ignore), points) for path in targets]
+            results = [_check(path, configured(path, config_file, select, ignore), sizes) for path in targets]
             reports, runs = [report for report, _ in results], [run for _, run in results]
         written = write(also, reports, runs or (), keep=keep, verbose=verbose)
     except (OSError, ConfigError) as error:
         fail(str(error))
-    text = draw(form, without_curves(reports, form, keep=keep), runs or (), verbose=verbose, terminal=output is None)
+    text = draw(form, keep.trimmed(reports, form), runs or (), verbose=verbose, terminal=output is None)
     deliver(text + "".join(f"{line}\n" for line in written) if form == "text" else text, output)
     if form == "github":
         summarise_step(reports)
@@ -96,17 +115,17 @@ def command(
 
 
 def _check_many(
-    paths: Sequence[Path], configure: Callable[[Path], Config], jobs: int | None, points: int
+    paths: Sequence[Place], configure: Callable[[Place], Config], jobs: int | None, sizes: Sizes
 ) -> list[Report]:
     """Judge many paths by several processes, with a line that counts them on a terminal."""
     from runvet.cli.progress import counting
     from runvet.many import check_many
 
     with counting("judged") as tell:
-        return check_many(paths, configure, jobs=jobs, curves=points, done=tell)
+        return check_many(paths, configure, jobs=jobs, curves=sizes.points, figures=sizes.figures, done=tell)
 
 
-def configured(path: Path, file: Path | None, select: Sequence[str], ignore: Sequence[str]) -> Config:
+def configured(path: Place, file: Path | None, select: Sequence[str], ignore: Sequence[str]) -> Config:
     """The configuration of a run with what the command line adds. Raises ConfigError."""
     from runvet.config import find, load
 
@@ -116,7 +135,7 @@ def configured(path: Path, file: Path | None, select: Sequence[str], ignore: Seq
     return replace(config, select=chosen or config.select, ignore={**config.ignore, **left_out})
 
 
-def _check(path: Path, config: Config, points: int) -> tuple[Report, Run]:
+def _check(path: Place, config: Config, sizes: Sizes) -> tuple[Report, Run]:
     """Read and judge one path; `-` is standard input, kept in a temporary file while it is read."""
     import time
 
@@ -135,7 +154,8 @@ def _check(path: Path, config: Config, points: int) -> tuple[Report, Run]:
 
         with reading(path):
             run = api.read(path, config)
-    return api.judge(run, config, seconds=time.perf_counter() - start, curves=points), run
+    seconds = time.perf_counter() - start
+    return api.judge(run, config, seconds=seconds, curves=sizes.points, figures=sizes.figures), run
 
 
 def _known(selectors: Sequence[str]) -> None:

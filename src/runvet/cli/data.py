@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runvet.cli.common import fail, quiet_pipe
+from runvet.cli.common import fail
+from runvet.cli.drawing import deliver
 
 if TYPE_CHECKING:
+    from runvet.artifacts.model import Artifacts
     from runvet.artifacts.profile import Profile
 
 
@@ -17,40 +19,70 @@ if TYPE_CHECKING:
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--against", type=click.Path(path_type=Path), help="Compare with the items of this path, class by class.")
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print it."
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "html"]),
+    default="text",
+    show_default=True,
+    help="How to draw it; html with pictures, grids that turn, and histograms.",
 )
-def command(path: Path, against: Path | None, form: str) -> None:
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead of standard output."
+)
+def command(path: Path, against: Path | None, form: str, output: Path | None) -> None:
     """Profile data or samples: classes, ranges, empty, constant, repeated and broken items, overlap of splits.
 
     PATH is a folder of grids, pictures, arrays or records (npz, npy, png, json, jsonl, csv; jpg and webp with
-    Pillow), or one such file. At most 2,000 files are read, spread evenly; the output says how many.
+    Pillow), or one such file. A bounded number of files is read, spread evenly; the output says how many.
 
     Exit status: 0 when something could be read, 2 otherwise.
     """
+    opened = [_opened(p) for p in (path, against) if p is not None]
+    try:
+        deliver(_drawn(form, path, against, opened), output)
+    except OSError as error:
+        fail(str(error))
+
+
+def _drawn(form: str, path: Path, against: Path | None, opened: list[tuple[tuple[Profile, ...], Artifacts]]) -> str:
     import orjson
 
     from runvet.render import data as render
 
-    profiles = [_profiles(p) for p in (path, against) if p is not None]
-    other = profiles[1] if against is not None else ()
-    with quiet_pipe():
-        if form == "json":
-            told: dict[str, Any] = {
-                "schema_version": 1,
-                **render.as_dict(str(path), profiles[0], str(against) if against else None, other),
-            }
-            click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
-        else:
-            click.echo(render.as_text(str(path), profiles[0], str(against) if against else None, other))
+    first, other = opened[0][0], opened[1][0] if against is not None else ()
+    there = str(against) if against is not None else None
+    if form == "html":
+        return _page(str(path), there, opened)
+    if form == "text":
+        return render.as_text(str(path), first, there, other) + "\n"
+    told: dict[str, Any] = {"schema_version": 1, **render.as_dict(str(path), first, there, other)}
+    return orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode() + "\n"
 
 
-def _profiles(path: Path) -> tuple[Profile, ...]:
-    from runvet.artifacts.api import profiles
+def _page(path: str, against: str | None, opened: list[tuple[tuple[Profile, ...], Artifacts]]) -> str:
+    """The page with its figures: all sets of the path, and the first of the other one beside it."""
+    from runvet.figures import datasets
+    from runvet.render import data_html
+
+    first, artifacts = opened[0]
+    sets = [(one, artifacts) for one in first]
+    beside = []
+    other: tuple[Profile, ...] = ()
+    if against is not None:
+        other = opened[1][0]
+        sets.append((other[0], opened[1][1]))
+        beside = datasets.beside((first[0], artifacts), (other[0], opened[1][1]))
+    return data_html.render(path, first, against, other, figures=datasets.of(sets), beside=beside)
+
+
+def _opened(path: Path) -> tuple[tuple[Profile, ...], Artifacts]:
+    from runvet.artifacts import api
 
     try:
-        found = profiles(path)
+        artifacts = api.opened(path)
+        found = api.profiles(path, artifacts)
     except FileNotFoundError as error:
         fail(str(error))
     if not found:
         fail(f"{path}: no grids, pictures, arrays or records that are read")
-    return found
+    return found, artifacts

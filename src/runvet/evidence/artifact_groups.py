@@ -10,8 +10,10 @@ from runvet.artifacts.model import Artifacts
 from runvet.evidence import Missing, provides
 from runvet.run import Run, Stage
 
-ARRAYS = (".npz", ".npy")
+ARRAYS = (".npz", ".npy", ".h5", ".hdf5", ".schem", ".schematic", ".nbt")  # grids, stacks of pictures, numbers
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+SOUNDS = (".wav",)
+TEXTS = (".txt", ".jsonl", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ def stage_groups(run: Run, stage: Stage) -> StageGroups | Missing:
     if run.artifacts is None:
         return Missing("no files beside the logs", applicable=False)
     kept = run.artifacts
-    found = kept.memo("groups", lambda: groups(kept.items, ARRAYS + PICTURES))
+    found = kept.memo("groups", lambda: groups(kept.items, ARRAYS + PICTURES + SOUNDS + TEXTS))
     samples = tuple(g for g in found if g.what == "samples" and owner(g.name, run.stages) is stage)
     data = tuple(g for g in found if g.what == "data")
     if not samples and not data:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 
 from runvet.artifacts.grouping import DATA, PLAIN, SPLITS, Entry, Group, everything, groups, words
 from runvet.artifacts.model import Array, Artifacts, UnreadableError
-from runvet.artifacts.profile import Profile, paths_in, profile
+from runvet.artifacts.paths import paths_in
+from runvet.artifacts.profile import Profile, profile
 from runvet.evidence import Missing, provides
-from runvet.evidence.artifact_groups import ARRAYS, PICTURES
+from runvet.evidence.artifact_groups import ARRAYS, PICTURES, SOUNDS
+from runvet.evidence.stacks import stacks
 from runvet.run import Run
 
-TABLES = (".json", ".jsonl", ".csv")
+TABLES = (".json", ".jsonl", ".csv", ".parquet", ".txt")
 MOST = 6  # data sets of one run that are profiled, the largest ones
 
 
@@ -53,6 +55,8 @@ def paths(run: Run) -> Paths | Missing:
             except UnreadableError:
                 continue
             found += [(f"{entry.item.name}: {name}", array) for name, array in paths_in(arrays.items())]
+    for stack in stacks(kept) if kept is not None else ():
+        found += [(stack.folder, array) for _, array in paths_in([("path", stack.array)])]
     return Paths(tuple(found)) if found else Missing("no trajectories among the data", "", applicable=False)
 
 
@@ -69,7 +73,7 @@ def of(artifacts: Artifacts, *, every: bool = False) -> tuple[Profile, ...]:
 
 def _data(artifacts: Artifacts, *, every: bool = False) -> list[Group]:
     """The groups of data. JSON and CSV files beside arrays and pictures describe them; alone they are the data."""
-    suffixes = ARRAYS + PICTURES + TABLES
+    suffixes = ARRAYS + PICTURES + SOUNDS + TABLES
     found = (
         everything(artifacts.items, suffixes)
         if every

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from runvet.artifacts.grids import Grid, Parts, counts, grids_of, parts
+from runvet.artifacts.components import Parts, parts
+from runvet.artifacts.grids import Grid, counts, grids_of, is_tokens
 from runvet.artifacts.grouping import Entry, Group
 from runvet.artifacts.labels import labelled
 from runvet.artifacts.model import Artifacts, UnreadableError, evenly
@@ -74,6 +75,12 @@ class GridSamples:
     why_background: str
     seen: frozenset[int]
     read: str
+    tokens: bool = False  # codes without a background, not voxels
+    names: Mapping[int, str] = field(default_factory=dict)  # of ids, where the files hold a palette
+
+    def called(self, value: int) -> str:
+        """An id as a person knows it: `minecraft:stone`, or `id 255`."""
+        return self.names.get(value, f"id {value}")
 
     @property
     def when(self) -> str:
@@ -101,8 +108,22 @@ def grid_samples(found: StageGroups, stage: Stage) -> GridSamples | Missing:
         return Missing(
             "no grids of the data beside the samples", "keep the data set below the run, or some of it in data/"
         )
-    background, why = _background(stage, [g for _, g in data])
-    return _made(group, samples, data, background, why)
+    tokens = is_tokens(found.artifacts.read(samples[0][0].item).arrays)
+    background, why = (
+        (frozenset[int](), "tokens have no background") if tokens else _background(stage, [g for _, g in data])
+    )
+    names = _names(found.artifacts, [e for e, _ in (*samples, *data)])
+    return replace(_made(group, samples, data, background, why), tokens=tokens, names=names)
+
+
+def _names(artifacts: Artifacts, entries: Sequence[Entry]) -> dict[int, str]:
+    """The palettes of files that have one."""
+    out: dict[int, str] = {}
+    for entry in entries:
+        plain = artifacts.read(entry.item).plain
+        palette = plain.get("palette") if isinstance(plain, dict) else None
+        out |= palette if isinstance(palette, dict) else {}
+    return out
 
 
 def _made(

@@ -9,9 +9,10 @@ import numpy as np
 
 from runvet.artifacts.grouping import Entry, by_stem
 from runvet.artifacts.model import Array, Artifacts, UnreadableError, evenly
+from runvet.artifacts.pictures import pictures_of
 from runvet.artifacts.texture import Panels, entropy, grey, panels
 from runvet.evidence import Missing, provides
-from runvet.evidence.artifact_groups import PICTURES, StageGroups
+from runvet.evidence.artifact_groups import ARRAYS, PICTURES, StageGroups
 
 STEPS = 8  # steps of one group that are looked at, the first and the last among them
 EACH = 16  # pictures of one step
@@ -56,7 +57,7 @@ class PictureSamples:
 def picture_samples(found: StageGroups) -> PictureSamples | Missing:
     artifacts, series, why = found.artifacts, [], None
     for group in found.samples:
-        if group.entries[0].item.suffix not in PICTURES:
+        if group.entries[0].item.suffix not in PICTURES + ARRAYS:
             continue
         kinds = by_stem(group) if any(e.step is not None for e in group.entries) else [("", group.entries)]
         for name, entries in kinds[:8]:
@@ -68,8 +69,11 @@ def picture_samples(found: StageGroups) -> PictureSamples | Missing:
         if why is not None:
             return Missing(f"no picture could be read: {why}", why.remedy)
         return Missing("no pictures among the samples", "", applicable=False)
-    real = [e for g in found.data if g.entries[0].item.suffix in PICTURES for e in g.entries]
-    return PictureSamples(tuple(series), tuple(_read(artifacts, evenly(real, DATA))[0]))
+    real: list[Picture] = []
+    for group in found.data:
+        if group.entries[0].item.suffix in PICTURES + ARRAYS:
+            real += _read(artifacts, evenly(group.entries, DATA), most=DATA)[0]
+    return PictureSamples(tuple(series), tuple(evenly(real, DATA)))
 
 
 def _chosen(entries: Sequence[Entry]) -> list[Entry]:
@@ -80,22 +84,24 @@ def _chosen(entries: Sequence[Entry]) -> list[Entry]:
     return [e for step in kept for e in evenly([x for x in entries if x.step == step], EACH)]
 
 
-def _read(artifacts: Artifacts, entries: Sequence[Entry]) -> tuple[list[Picture], UnreadableError | None]:
-    out, first = [], None
+def _read(
+    artifacts: Artifacts, entries: Sequence[Entry], most: int = EACH
+) -> tuple[list[Picture], UnreadableError | None]:
+    """The pictures of some files, at most `most` of a file that stacks many; and why the first one was not read."""
+    out: list[Picture] = []
+    first = None
     for entry in entries:
         try:
-            image = artifacts.read(entry.item).arrays.get("image")
+            held = pictures_of(artifacts.read(entry.item).arrays, most)
         except UnreadableError as error:
             first = first or error
             continue
-        if (
-            image is not None
-            and image.dtype.kind in "iufb"
-            and image.ndim in (2, 3)
-            and min(image.shape) >= 1
-            and min(image.shape[:2]) >= 4
-        ):
-            out.append(Picture(entry.item.name, entry.step, panels(image), entropy(grey(image)), image))
+        if not held and entry.item.suffix in ARRAYS:
+            break  # files of grids or numbers are not searched one after the other
+        for number, image in enumerate(held):
+            if image.dtype.kind in "iufb" and image.ndim in (2, 3) and min(image.shape) >= 1 and min(image.shape[:2]) >= 4:  # fmt: skip
+                name = f"{entry.item.name}[{number}]" if len(held) > 1 else entry.item.name
+                out.append(Picture(name, entry.step, panels(image), entropy(grey(image)), image))
     return out, first
 
 

@@ -9,9 +9,11 @@ import numpy as np
 
 from runvet.artifacts.grids import grids_of
 from runvet.artifacts.model import UnreadableError, evenly
+from runvet.artifacts.texture import roughness
 from runvet.evidence import Missing, provides
 from runvet.evidence.artifact_groups import ARRAYS, StageGroups
 from runvet.evidence.grids import GridSamples, Solid, filled
+from runvet.evidence.pictures import Picture, PictureSamples, thumbnail
 from runvet.run import FloatArray
 
 STEPS = 12  # steps that are compared, the first and the last among them
@@ -25,24 +27,50 @@ class StepSamples:
     step: float
     distances: FloatArray
 
+    @property
+    def median(self) -> float:
+        """The median distance."""
+        return float(np.median(self.distances))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """5 % and 95 % of the medians of 2,000 resamples, always the same: how sure so few samples make the median."""
+        picks = np.random.default_rng(0).integers(0, len(self.distances), (2_000, len(self.distances)))
+        low, high = np.quantile(np.median(self.distances[picks], axis=1), [0.05, 0.95])
+        return float(low), float(high)
+
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """All steps that have samples, in order; `axis` is what they count."""
+    """All steps that have samples, in order; `axis` is what they count, `floor` a distance that is as good as none."""
 
     axis: str
     steps: tuple[StepSamples, ...]
+    floor: float = 0.05
+    what: str = "grids"
+
+    @property
+    def ranked(self) -> tuple[StepSamples, ...]:
+        """The steps, those with the samples nearest to the data first."""
+        return tuple(sorted(self.steps, key=lambda s: (s.median, -s.step)))
 
 
 @provides
-def sweep(found: StageGroups, grids: GridSamples) -> Sweep | Missing:
-    group = next(g for g in found.samples if g.name == grids.where and g.entries[0].item.suffix in ARRAYS)
-    if len(group.steps) < 2:
+def sweep(found: StageGroups, grids: GridSamples | None, pictures: PictureSamples | None) -> Sweep | Missing:
+    made = _grids(found, grids) if grids is not None else _pictures(pictures) if pictures is not None else None
+    if made is None:
+        return Missing("no grids or pictures among the samples", "", applicable=False)
+    if len(made.steps) < 2:
         return Missing(
             "samples of one step only", "keep the samples of every evaluation below samples/step_N/", applicable=False
         )
+    return made
+
+
+def _grids(found: StageGroups, grids: GridSamples) -> Sweep:
+    group = next(g for g in found.samples if g.name == grids.where and g.entries[0].item.suffix in ARRAYS)
     out = []
-    for step in evenly(group.steps, STEPS):
+    for step in evenly(group.steps, STEPS) if len(group.steps) > 1 else ():
         read: list[Solid] = []
         for entry in evenly(group.at(step), EACH):
             try:
@@ -53,6 +81,39 @@ def sweep(found: StageGroups, grids: GridSamples) -> Sweep | Missing:
         if read:
             out.append(StepSamples(step, _distances(read[:EACH], grids)))
     return Sweep(group.axis, tuple(out))
+
+
+def _pictures(pictures: PictureSamples) -> Sweep | None:
+    """Single pictures by step; sheets of several panels and data of fewer than ten pictures are not ranked."""
+    series = max(pictures.series, key=lambda s: len(s.pictures))
+    single = [p for p in series.pictures if p.step is not None and (p.panels is None or p.panels.strips == 1)]
+    if len(pictures.data) < 10 or len(single) < 0.5 * len(series.pictures):
+        return None
+    data = _looks(pictures.data)
+    middle = np.median(data, axis=0)
+    spread = np.maximum(1.4826 * np.median(np.abs(data - middle), axis=0), [4.0, 0.1, 0.1, 0.2])
+    out = []
+    for step in sorted({p.step for p in single if p.step is not None}):
+        looks = _looks([p for p in single if p.step == step])
+        out.append(StepSamples(step, np.sqrt((np.maximum(np.abs(looks - middle) / spread - 1, 0) ** 2).mean(axis=1))))
+    return Sweep(series.axis, tuple(out), floor=0.5, what="pictures")
+
+
+def _looks(pictures: Sequence[Picture]) -> FloatArray:
+    """Brightness, log contrast, log roughness and entropy of pictures, shape (n, 4)."""
+    rows = []
+    for picture in pictures:
+        grey_levels = thumbnail(picture.image)
+        rough = roughness(picture.image)
+        rows.append(
+            [
+                float(grey_levels.mean()),
+                float(np.log(grey_levels.std() + 1.0)),
+                float(np.log(rough + 1e-3)) if np.isfinite(rough) else float(np.log(1e-3)),
+                picture.entropy,
+            ]
+        )
+    return np.array(rows)
 
 
 def _distances(samples: Sequence[Solid], grids: GridSamples) -> FloatArray:

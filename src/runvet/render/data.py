@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from runvet.artifacts.against import Difference, compare, shared
-from runvet.artifacts.profile import One, Profile
+from runvet.artifacts.measuring import One
+from runvet.artifacts.profile import Profile
 
 ROWS = 12  # classes and shapes that the text lists
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from runvet.render.numbers import duration, exact, plural, short
@@ -23,14 +23,16 @@ def render(report: Report, terminal: Terminal | None = None, *, verbose: bool = 
     lines = [*_head(report, t), ""]
     drawn = 0
     for stage in ordered(report):
-        found = [f for f in report.findings if f.stage == stage.name]
-        lines += [*_stage(stage, t, alone=len(report.stages) == 1), *_findings(found, t, MOST - drawn, stage), ""]
-        drawn += len(found)
-    whole = [f for f in report.findings if f.stage is None]
+        causes = [f for f in report.findings if f.stage == stage.name and f.caused_by is None][: max(MOST - drawn, 1)]
+        told = _findings(causes, report.findings, t, stage)
+        lines += [*_stage(stage, t, alone=len(report.stages) == 1), *told, ""]
+        drawn += len(causes)
+    whole = [f for f in report.findings if f.stage is None and f.caused_by is None][:MOST]
     if whole:
-        lines += [t.paint("the whole run", "bold"), *_findings(whole, t, MOST), ""]
-    if drawn > MOST:
-        lines += [f"  … {drawn - MOST} more findings: --format json or --format concise lists them all", ""]
+        lines += [t.paint("the whole run", "bold"), *_findings(whole, report.findings, t), ""]
+    more = sum(f.caused_by is None for f in report.findings) - drawn - len(whole)
+    if more > 0:
+        lines += [f"  … {more} more findings: --format json or --format concise lists them all", ""]
     lines += _actions(report, t)
     if report.trusted_checkpoint:
         trusted = report.trusted_checkpoint
@@ -97,12 +99,24 @@ def _stage(stage: StageSummary, t: Terminal, *, alone: bool) -> Iterator[str]:
         curve = f"{lead.name} {exact(lead.first)} {'→' if t.unicode else '->'} {exact(lead.last)} (min {exact(lead.min)}, median {exact(lead.median)})"
     label = "" if alone else t.paint(t.plain(stage.name), "bold") + "  "
     yield label + t.plain("    ".join(p for p in (where, curve) if p))[: t.width]
+    yield from (f"    {t.plain(text)}"[: t.width] for text in _held_out(stage, t))
     spark = t.spark(stage.sparkline, 32)
     if spark:
         told = _means(stage, t.width - 4 - len(spark) - 3)
         yield "    " + spark + (f"   {told}" if told else "")
     if stage.speed:
         yield "    " + _speed(stage)[: t.width - 4]
+
+
+def _held_out(stage: StageSummary, t: Terminal) -> Iterator[str]:
+    """The first metric of held-out data and the first accuracy, which the lead curve may not resemble."""
+    told = [s for s in stage.series if s.name != stage.lead and s.role and s.first is not None]
+    held = next((s for s in told if s.role and s.role.startswith(("val_", "test_"))), None)
+    accuracy = next((s for s in told if s.role and s.role.endswith("_accuracy")), None)
+    for one in (held, accuracy if accuracy is not held else None):
+        if one is not None:
+            arrow = f"{exact(one.first)} {'→' if t.unicode else '->'} " if one.points > 1 else ""
+            yield f"{one.name} {arrow}{exact(one.last)}" + (f" ({one.points:,} values)" if one.points > 1 else "")
 
 
 def _means(stage: StageSummary, room: int) -> str:
@@ -125,8 +139,10 @@ def _speed(stage: StageSummary) -> str:
     return text
 
 
-def _findings(found: list[Finding], t: Terminal, most: int, stage: StageSummary | None = None) -> Iterator[str]:
-    causes = [f for f in found if f.caused_by is None][: max(most, 1)]
+def _findings(
+    causes: Sequence[Finding], found: Sequence[Finding], t: Terminal, stage: StageSummary | None = None
+) -> Iterator[str]:
+    """Causes in full, each with a line for every one of all findings that it explains."""
     for finding in causes:
         yield ""
         mark = t.paint(finding.severity.ljust(8), finding.severity)
@@ -136,10 +152,18 @@ def _findings(found: list[Finding], t: Terminal, most: int, stage: StageSummary 
         yield from _guilty(finding, stage, t)
         for line in _details(finding):
             yield from t.wrap(line, indent=INDENT + 2, first=" " * INDENT)
-        followers = [f for f in found if f.caused_by == finding.rule]
-        if followers:
-            names = ", ".join(f"{f.rule} {f.name}" for f in followers)
-            yield from t.wrap(f"explains: {names}", indent=INDENT + 2, first=" " * INDENT)
+        for told in _explained(finding, found):
+            text = f"explains {told.rule} {told.name}: {told.message}"
+            yield from t.wrap(text, indent=INDENT + 2, first=" " * INDENT)
+
+
+def _explained(cause: Finding, found: Sequence[Finding]) -> list[Finding]:
+    """The findings that one explains, those that these explain included, each once."""
+    mine = [f for f in found if f is not cause and cause.stage in (None, f.stage)]
+    out = [f for f in mine if f.caused_by == cause.rule]
+    for told in out:
+        out += [f for f in mine if f.caused_by == told.rule and f not in out]
+    return out
 
 
 def _guilty(finding: Finding, stage: StageSummary | None, t: Terminal) -> Iterator[str]:

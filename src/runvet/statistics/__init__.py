@@ -9,7 +9,7 @@ from runvet.statistics.binning import Bins, bins
 from runvet.statistics.clock import Speed, StepTimes, is_cumulative_clock, speed, step_times
 from runvet.statistics.level import Constant, Flat, Near, bit_constant, flat_from_start, level_near, plateau_share
 from runvet.statistics.noise import noise
-from runvet.statistics.rank import Kendall, Slope, correlation, kendall, spearman, theil_sen
+from runvet.statistics.rank import Kendall, Slope, correlation, kendall, spearman, student_p, theil_sen
 from runvet.statistics.replay import detrend, replayed
 from runvet.statistics.rise import Rise, rising
 from runvet.statistics.small import Overfit, SmallRise, best_index, improvement, overfit_small, rising_small
@@ -56,6 +56,7 @@ __all__ = [
     "speed",
     "spikes",
     "step_times",
+    "student_p",
     "theil_sen",
     "to_domain",
     "window_edges",

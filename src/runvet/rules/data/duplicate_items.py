@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
 
 from runvet import examples_artifacts as made
+from runvet.artifacts.profile import Profile
 from runvet.evidence.datasets import DataSets
 from runvet.rules import Action, Measure, Sick, rule
 from runvet.rules._phrases import percent
@@ -12,12 +16,14 @@ from runvet.run import Run
 
 
 @rule("DATA103", "duplicate-items", level="warning", since="0.1")
-def duplicate_items(data: DataSets, *, share: float = 0.2) -> Iterator[Sick]:
-    """Many items of the data are exact copies of others.
+def duplicate_items(data: DataSets, *, share: float = 0.2, near_share: float = 0.5) -> Iterator[Sick]:
+    """Many items of the data are copies of others, exact or nearly so.
 
     ## What it checks
     The contents of all items that are read. A warning where a fifth of them are copies of another item of the same
-    split; constant items are left to `constant-items`.
+    split, or half of them nearly are (pictures: thumbnails within 4 levels; grids: 90 % of the filled cells). Near copies
+    that follow each other in the order of names are frames of a film and not counted; constant items are left to
+    `constant-items`.
     ## Why it matters
     The data are smaller than they look; copies are learnt by heart, and a random split spreads them over both sides.
     ## What to do
@@ -25,7 +31,7 @@ def duplicate_items(data: DataSets, *, share: float = 0.2) -> Iterator[Sick]:
     ## When to ignore it
     Oversampling of rare classes that was done on purpose.
     ## Known limits
-    Only exact copies are counted. Data sets larger than 2,000 files are sampled, which hides copies.
+    Turned and mirrored copies are not seen. Data sets larger than 10,000 files are sampled, which hides copies.
     ## References
     - Lee et al. 2022, Deduplicating training data makes language models better, arXiv 2107.06499.
     """
@@ -33,19 +39,21 @@ def duplicate_items(data: DataSets, *, share: float = 0.2) -> Iterator[Sick]:
         constant = {i.digest for i in found.constant}
         groups = [g for g in found.repeated if g[0].digest not in constant]
         copies = sum(len(g) - 1 for g in groups)
-        if len(found.items) >= 20 and copies >= share * len(found.items):
-            largest = groups[0]
+        nearly = _near(found)
+        if len(found.items) >= 20 and (copies >= share * len(found.items) or copies + nearly >= near_share * len(found.items)):  # fmt: skip
+            largest = (groups or found.near_copies)[0]
             yield Sick(
-                f"{copies} of {len(found.items)} items of {found.name} are exact copies of others ({percent(copies / len(found.items))}): {len(found.items) - copies} are distinct",
+                f"{copies} of {len(found.items)} items of {found.name} are exact copies of others ({percent(copies / len(found.items))}), {nearly} more are near copies: {len(found.items) - copies - nearly} are distinct",
                 evidence=(
                     Measure("copies", copies, f"of {len(found.items)} items"),
-                    Measure("largest group of equal items", len(largest), "items", largest[0].name),
+                    Measure("near copies", nearly, f"of {len(found.items)} items"),
+                    Measure("largest group of like items", len(largest), "items", largest[0].name),
                     Measure("files read", found.read, f"of {found.files}"),
                 ),
                 innocent="rare items were repeated on purpose",
                 actions=(
                     Action(
-                        f"Drop exact copies before splitting ({len(found.items) - copies} distinct items are left)",
+                        f"Drop copies before splitting ({len(found.items) - copies - nearly} distinct items are left)",
                         "minutes",
                         "repair",
                     ),
@@ -53,12 +61,29 @@ def duplicate_items(data: DataSets, *, share: float = 0.2) -> Iterator[Sick]:
             )
 
 
+def _near(found: Profile) -> int:
+    """Items that are near others, one of each group not counted; 0 for films, whose neighbours are alike by nature."""
+    place = {i.name: n for n, i in enumerate(found.items)}
+    groups = found.near_copies
+    steps = [b - a for g in groups for a, b in pairwise(sorted(place[i.name] for i in g))]
+    film = bool(steps) and sum(s == 1 for s in steps) >= 0.8 * len(steps)
+    return 0 if film else sum(len({i.digest for i in g}) - 1 for g in groups)
+
+
+def _noisy(seed: int, noise: int) -> made.Picture:
+    rng = np.random.default_rng(1000 + noise)
+    return np.asarray(np.clip(made.scene(seed).astype(int) + rng.integers(-3, 4, (48, 48, 3)), 0, 255), np.uint8)
+
+
 def sick() -> Iterator[Run]:
-    """Every tree three times."""
+    """Every tree three times; every picture three times with other noise."""
+    again = made.pictures("data/train", [_noisy(i % 12, i) for i in range(36)])
+    yield made.with_files(again)
     yield made.with_files(made.grids("dataset", [made.tree(i // 3) for i in range(60)]))
 
 
 def healthy() -> Iterator[Run]:
-    """Distinct trees, a few copies."""
+    """Distinct trees, a few copies; frames of a film."""
+    yield made.with_files(made.pictures("data/train", [_noisy(i // 6, i) for i in range(36)], name="frame"))
     yield made.with_files(made.grids("dataset", [made.tree(i) for i in range(60)]))
     yield made.with_files(made.grids("dataset", [made.tree(max(0, i - 3)) for i in range(60)]))

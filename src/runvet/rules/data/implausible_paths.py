@@ -8,7 +8,7 @@ import numpy as np
 
 from runvet import examples_artifacts as made
 from runvet.artifacts.model import Array
-from runvet.artifacts.profile import jump_ratios
+from runvet.artifacts.paths import jump_ratios
 from runvet.evidence.datasets import Paths
 from runvet.rules import Action, Measure, Sick, rule
 from runvet.rules._phrases import percent

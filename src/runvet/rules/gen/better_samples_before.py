@@ -22,9 +22,10 @@ def better_samples_before(
     """Samples of an earlier step are nearer to the data than the last ones.
 
     ## What it checks
-    The distance of each grid to the data (filled cells, connectedness, foreign ids) at each step with at least four
-    samples. A warning where an earlier step's is lower by a factor of 1.5 with p below 0.01 (Mann-Whitney, divided by
-    the number of steps compared).
+    The distance of each sample to the data (grids: filled cells, connectedness, foreign ids; pictures: brightness,
+    contrast, roughness and entropy in units of the data's spread) at each step with at least four samples. A warning
+    where an earlier step's is lower by a factor of 1.5 with p below 0.01 (Mann-Whitney, times the number of steps
+    compared). All steps are ranked, with the interval of the median.
     ## Why it matters
     The loss is not the verdict: it can fall while samples get worse, and the last checkpoint is then the wrong one.
     ## What to do
@@ -43,7 +44,7 @@ def better_samples_before(
     best = min(ranked[:-1], key=lambda s: float(np.median(s.distances)))
     here, there = float(np.median(last.distances)), float(np.median(best.distances))
     p = mann_whitney(best.distances, last.distances) * (len(ranked) - 1)
-    if here < factor * max(there, 0.05) or p > p_value:
+    if here < factor * max(there, sweep.floor) or p > p_value:
         return None
     axis = sweep.axis
     both = _losses(loss, best.step, last.step) if axis == "step" else None
@@ -56,12 +57,12 @@ def better_samples_before(
         f"samples of {axis} {best.step:,.0f} are nearer to the data than those of {axis} {last.step:,.0f}: distance {there:.2f} against {here:.2f} (p = {min(p, 1):.2g}){fell}",
         evidence=tuple(
             Measure(
-                f"distance at {axis} {s.step:,.0f}, median",
-                round(float(np.median(s.distances)), 4),
+                f"distance at {axis} {s.step:,.0f}, median (rank {place})",
+                round(s.median, 4),
                 None,
-                f"{len(s.distances)} samples",
+                f"90 % interval {s.interval[0]:.2f} to {s.interval[1]:.2f}, {len(s.distances)} samples",
             )
-            for s in ranked
+            for place, s in enumerate((s for s in sweep.ranked if len(s.distances) >= 4), 1)
         ),
         since_step=last.step if axis == "step" else None,
         innocent="the steps' samples were asked for different things",
@@ -88,6 +89,10 @@ def _losses(loss: TrainLoss | None, first: float, second: float) -> tuple[float,
 
 def sick() -> Iterator[Run]:
     """Good trees at step 200, dust at step 300."""
+    scenes = made.pictures("data/train", [made.scene(i) for i in range(24)])
+    good = made.pictures("samples/step_500", [made.scene(50 + i) for i in range(8)])
+    flat = [np.asarray(110 + 0.2 * made.scene(70 + i), np.uint8) for i in range(8)]
+    yield made.with_files(scenes | good | made.pictures("samples/step_900", flat))
     data = made.grids("dataset", [made.tree(i) for i in range(40)])
     steps = made.grids("samples/step_200", [made.tree(90 + i) for i in range(8)]) | made.grids(
         "samples/step_300", [made.scattered(i, 30) for i in range(8)]
@@ -96,7 +101,10 @@ def sick() -> Iterator[Run]:
 
 
 def healthy() -> Iterator[Run]:
-    """Samples that get better; as good as before."""
+    """Samples that get better; as good as before, grids and pictures."""
+    scenes = made.pictures("data/train", [made.scene(i) for i in range(24)])
+    good = made.pictures("samples/step_500", [made.scene(50 + i) for i in range(8)])
+    yield made.with_files(scenes | good | made.pictures("samples/step_900", [made.scene(80 + i) for i in range(8)]))
     data = made.grids("dataset", [made.tree(i) for i in range(40)])
     better = made.grids("samples/step_300", [made.tree(90 + i) for i in range(8)])
     yield made.with_files(data | better | made.grids("samples/step_200", [made.scattered(i, 30) for i in range(8)]))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from runvet import examples_artifacts as made
+from runvet.artifacts.model import Array
 from runvet.evidence.likeness import Likeness, distances
 from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.run import Run
@@ -18,8 +19,9 @@ def identical_samples(samples: Likeness, *, alike: float = 0.5, near: float = 0.
 
     ## What it checks
     The contents of the samples of the last step, at least four. Critical where all are equal, or where their typical
-    distance is below a tenth of the data's; a warning where half of six or more are copies. Silent where the data
-    repeat themselves as much.
+    distance is below a tenth of the data's, or where all samples of each prompt (class) are equal, for two prompts of
+    two or more samples at least; a warning where half of six or more are copies. Silent where the data repeat themselves
+    as much.
     ## Why it matters
     The model has collapsed to one answer, or the sampler is deterministic: the same for every seed and prompt.
     ## What to do
@@ -51,10 +53,12 @@ def identical_samples(samples: Likeness, *, alike: float = 0.5, near: float = 0.
         own, real = float(np.median(distances(samples.vectors))), float(np.median(distances(samples.data_vectors)))
         ratio = own / real if real > 0 else float("nan")
     close = ratio < near
-    if not (same or some or close):
+    fixed = 0 if same else _fixed(samples)
+    if not (same or some or close or fixed):
         return None
     return Sick(
-        (f"all {n} samples are the same" if same else f"{n - samples.distinct} of {n} samples are copies of others" if some
+        (f"all {n} samples are the same" if same else f"every seed gives the same sample: for each of {fixed} prompts all samples are equal" if fixed
+         else f"{n - samples.distinct} of {n} samples are copies of others" if some
          else f"the samples differ from each other by {ratio:.2g} of what the data do")
         + f" ({samples.what} of {samples.where})",
         evidence=(
@@ -67,8 +71,17 @@ def identical_samples(samples: Likeness, *, alike: float = 0.5, near: float = 0.
         actions=(
             Action("Sample from this checkpoint with four seeds and two prompts: check that noise and condition reach the model", "minutes", "repair"),
         ),
-        level=None if same or close else "warning",
+        level=None if same or close or fixed else "warning",
     )  # fmt: skip
+
+
+def _fixed(samples: Likeness) -> int:
+    """The prompts with several samples where for every one of them all are equal; 0 where one has two different ones."""
+    by_label: dict[str, list[bytes]] = {}
+    for label, digest in zip(samples.labels, samples.digests, strict=True):
+        by_label.setdefault(label, []).append(digest)
+    several = [d for label, d in by_label.items() if label and len(d) >= 2]
+    return len(several) if len(several) >= 2 and all(len(set(d)) == 1 for d in several) else 0
 
 
 def sick() -> Iterator[Run]:
@@ -76,6 +89,10 @@ def sick() -> Iterator[Run]:
     data = made.grids("dataset", [made.tree(i) for i in range(40)])
     yield made.with_files(data | made.grids("samples/step_9", [made.tree(99)] * 5))
     yield made.with_files(data | made.grids("samples/step_9", [made.tree(90 + i % 3) for i in range(9)]))
+    seeds: dict[str, dict[str, Array]] = {}
+    for number, name in enumerate(("oak", "fir", "elm")):
+        seeds |= made.grids("samples/step_9", [made.tree(90 + number)] * 2, name=name)
+    yield made.with_files(data | seeds)
     one = made.scene(7)
     rng = np.random.default_rng(0)
     near = [np.clip(one.astype(int) + rng.integers(-3, 4, one.shape), 0, 255).astype(np.uint8) for _ in range(8)]
@@ -85,7 +102,9 @@ def sick() -> Iterator[Run]:
 
 
 def healthy() -> Iterator[Run]:
-    """Different trees; data that repeat themselves; different pictures."""
+    """Different trees, of other materials; data that repeat themselves; different pictures."""
+    varied = made.grids("dataset", [np.where(made.tree(i) == 2, 200 + i % 9, made.tree(i)) for i in range(40)])
+    yield made.with_files(varied | made.grids("samples/step_9", [made.tree(90 + i) for i in range(8)]))
     data = made.grids("dataset", [made.tree(i) for i in range(40)])
     yield made.with_files(data | made.grids("samples/step_9", [made.tree(90 + i) for i in range(6)]))
     few = made.grids("dataset", [made.tree(i % 3) for i in range(40)])

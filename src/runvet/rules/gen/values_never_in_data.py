@@ -70,16 +70,16 @@ def values_never_in_data(
     single = sum(n == 1 for v, n in total.items() if v != value)
     scaled = at_end and single >= 0.5 * (len(total) - 1) >= 2
     return Sick(
-        f"samples of {grids.when} hold {len(strange)} ids that none of {len(grids.data)} data grids hold"
-        + (f"; id {value}, an end of the numeric range, is in {holding} of {len(grids.samples)} samples with {percent(number / cells)} of the cells"
-           " that are not background" if at_end else f", in {percent(share)} of the cells that are not background")
+        f"samples of {grids.when} hold {len(strange)} {'id' if len(strange) == 1 else 'ids'} that none of {len(grids.data)} data grids hold"
+        + (f"; {grids.called(value)}, an end of the numeric range, is in {holding} of {len(grids.samples)} samples with {percent(number / cells)} of the cells"
+           " that are not background" if at_end else f", in {percent(share)} of the cells that are not background, {grids.called(value)} most of all{_shifted(strange, grids.seen)}")
         + (f"; {single} of the {len(total) - 1} other ids occur once, as numbers on a scale would" if scaled else ""),
         evidence=(
             Measure("share of foreign ids in non-background cells", round(share, 4), None, grids.where),
-            Measure("most frequent foreign id", value, None, f"{number:,} of {cells:,} cells"),
+            Measure("most frequent foreign id", grids.names.get(value, value), None, f"{number:,} of {cells:,} cells"),
             Measure("samples that hold it", holding, f"of {len(grids.samples)}"),
             Measure("ids in the data", len(grids.seen), "ids", grids.read),
-            Measure("largest id in the data", max(grids.seen)),
+            *(() if grids.names else (Measure("largest id in the data", max(grids.seen)),)),
         ),
         since_step=grids.since,
         innocent="the data beside the samples are only a part of what was trained on",
@@ -90,6 +90,16 @@ def values_never_in_data(
         ),
         level=None if at_end else "warning",
     )  # fmt: skip
+
+
+def _shifted(strange: Counter[int] | dict[int, int], seen: frozenset[int]) -> str:
+    """Whether nearly all foreign ids lie one beside an id of the data: what truncation instead of rounding does."""
+    total = sum(strange.values())
+    for offset, word in ((1, "below"), (-1, "above")):
+        beside = sum(n for v, n in strange.items() if v + offset in seen)
+        if len(strange) >= 2 and beside >= 0.8 * total:
+            return f"; {percent(beside / total)} of them are one {word} an id of the data, as truncation instead of rounding makes them"
+    return ""
 
 
 def sick() -> Iterator[Run]:

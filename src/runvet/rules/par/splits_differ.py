@@ -19,7 +19,7 @@ def splits_differ(splits: SplitFacts, loss: TrainLoss, held_out: ValLoss, *, gap
     """Held-out losses are far above training's, and their splits have another number of views, classes or channels.
 
     ## What it checks
-    Lines that print facts of each split (`split=train views=2`): numbers of views, cameras, classes, channels and
+    Lines and settings that tell facts of each split (`split=train views=2`, `data.val.num_views`): numbers of views, cameras, classes, channels and
     sensors that differ between training and held-out data. Told only where the held-out loss is at least twice the
     training loss at the end, so that the difference may be the reason.
     ## Why it matters
@@ -29,7 +29,7 @@ def splits_differ(splits: SplitFacts, loss: TrainLoss, held_out: ValLoss, *, gap
     ## When to ignore it
     The model is meant for another number than it was trained with.
     ## Known limits
-    Only what the log prints per split is known.
+    Only what log or settings tell per split is known.
     ## References
     - Models of a varying number of views: Keetha et al. 2025, arXiv 2509.13414.
     """
@@ -74,8 +74,10 @@ def _stage(train: int, val: int, high: float = 5.0) -> Stage:
 
 
 def sick() -> Iterator[Stage]:
-    """Two views against four."""
+    """Two views against four, in lines and in settings."""
     yield _stage(2, 4)
+    told = {"data.train.num_views": 2, "data.val.num_views": 4}
+    yield examples.stage(loss=examples.decay(200), val_loss=examples.decay(20, start=9.0, end=5.0), settings=told)
 
 
 def healthy() -> Iterator[Stage]:
