@@ -18,7 +18,7 @@ from runvet.checkpoints.model import Role, Tensor
 from runvet.checkpoints.names import role_of_key, role_of_tensor
 from runvet.checkpoints.problems import Damaged, Problem, Unread
 from runvet.checkpoints.window import Window
-from runvet.readers._protobuf import BYTES, VARINT, Malformed, fields, varint
+from runvet.protobuf import BYTES, VARINT, Malformed, fields, varint
 
 MAGIC = bytes.fromhex("57fb808b247547db")
 FOOTER = 48

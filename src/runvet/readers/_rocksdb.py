@@ -9,9 +9,9 @@ import struct
 from collections.abc import Iterator
 from typing import IO
 
+from runvet.protobuf import Malformed, varint
 from runvet.readers._crc32c import crc32c, mask
 from runvet.readers._leveldb_log import records
-from runvet.readers._protobuf import Malformed, varint
 from runvet.sink import Sink
 
 BATCH = 12  # sequence number (u64) and count (u32) before the operations

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from runvet.readers._protobuf import BYTES, FIXED32, FIXED64, VARINT, Field, Malformed, fields, signed, text, varint
+from runvet.protobuf import BYTES, FIXED32, FIXED64, VARINT, Field, Malformed, fields, signed, text, varint
 
 SESSION_START = 1
 # TensorFlow's data types: the numpy type of `tensor_content`, or of the number behind a varint

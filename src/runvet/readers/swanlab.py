@@ -11,10 +11,10 @@ from collections import defaultdict
 
 import yaml
 
+from runvet.protobuf import BYTES, FIXED64, Field, Malformed, double, fields, signed, text, timestamp
 from runvet.readers import Reader
 from runvet.readers._flatten import settings
 from runvet.readers._leveldb_log import header, records
-from runvet.readers._protobuf import BYTES, FIXED64, Field, Malformed, double, fields, signed, text, timestamp
 from runvet.sink import Sink
 from runvet.source import Source
 

@@ -20,9 +20,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from runvet.protobuf import Malformed, signed, varint
 from runvet.readers import Reader
 from runvet.readers._crc32c import ByteArray, crc32c_rows, unmask
-from runvet.readers._protobuf import Malformed, signed, varint
 from runvet.readers._tensorboard_event import SESSION_START, Layout, parse
 from runvet.readers._tfrecord import HEAD, TAIL, Frames, frames, is_frame
 from runvet.run import FloatArray, IntArray

@@ -17,11 +17,11 @@ from collections.abc import Callable
 import numpy as np
 import orjson
 
+from runvet.protobuf import BYTES, VARINT, Field, Malformed, fields, signed, text, timestamp
 from runvet.readers import Reader
 from runvet.readers._flatten import settings
 from runvet.readers._leveldb_growing import Growing
 from runvet.readers._leveldb_log import BLOCK, batches, header
-from runvet.readers._protobuf import BYTES, VARINT, Field, Malformed, fields, signed, text, timestamp
 from runvet.readers._wandb_rows import NUMERIC, Chunk, Form, Loose, Mask, Rows, Writer, number_in
 from runvet.sink import Sink
 from runvet.source import Source
