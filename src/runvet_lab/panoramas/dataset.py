@@ -80,7 +80,7 @@ def generate(
     for town in towns:
         street = scene.town(town)
         for drive in range(drives):
-            run = scene.scenario(street, 1000 * seed + 100 * town + drive, agents=agents, steps=steps, slope=slope)
+            run = scene.scenario(street, (seed * 1009 + town) * 10_007 + drive, agents=agents, steps=steps, slope=slope)
             at = np.arange(0, run.steps, every)
             for agent in range(agents):
                 poses, boxes = scene.around(run, agent, at)
@@ -126,7 +126,8 @@ def from_tree(
     kind = opv2v.depth_kind(depth_root or root)
     if kind is None:
         raise opv2v.DataProblem(f"{depth_root or root}: no depth.json that says whether depth is along the ray or z")
-    pano, parts, moments = sensors.panorama(columns, rows), [], {}
+    pano, parts = sensors.panorama(columns, rows), []
+    moments: dict[tuple[str, str], int] = {}
     for frame in opv2v.frames(root, split, depth_root):
         meta = opv2v.meta(frame.meta)
         try:

@@ -184,7 +184,7 @@ def judge(out: Path, only: str, markdown: Path | None) -> None:
 @click.option("--config", "name", default="demo", show_default=True)
 def demo(out: Path, seed: int, name: str) -> None:
     """All in one: generate structures, train a small model, sample, and write a page to turn the samples around."""
-    from runvet_lab.voxels import data, metrics, sets
+    from runvet_lab.voxels import metrics, sets
     from runvet_lab.voxels.config import Config, named
     from runvet_lab.voxels.train import Trainer
 

@@ -18,6 +18,7 @@ class Data:
     """Where the structures lie. Without `val` beside `train`, one in ten is held out."""
 
     folder: str = "data"
+    limit: int = 0  # train on so many structures only; 0: all
     keep_beside: int = 256  # structures copied below the run, so that it can be judged alone
     verify: bool = True  # refuse data whose air code contradicts what is declared
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from runvet_lab.voxels import nets, text
 from runvet_lab.voxels.config import Config
 from runvet_lab.voxels.diffusion.continuous import Continuous
+from runvet_lab.voxels.diffusion.hierarchy import Hierarchy
 from runvet_lab.voxels.diffusion.masked import Masked
 from runvet_lab.voxels.diffusion.process import Answer, Process, Sampling
 from runvet_lab.voxels.diffusion.uniform import Uniform
@@ -31,14 +32,13 @@ class Model(nn.Module):
         super().__init__()
         self.factor = config.train.coarse
         self.text = text.encoder(config.text)
-        extra = process.outputs if self.factor else 0
-        self.net = nets.build(config.net, process.inputs + extra, process.outputs, size, config.text.width)
+        self.net = nets.build(config.net, process.inputs, process.outputs, size, config.text.width)
         self.coarse: nn.Module | None = None
-        if self.factor:
+        if isinstance(process, Hierarchy):
             if any(length % self.factor for length in size):
                 raise ValueError(f"train.coarse: {self.factor} does not divide the size {size}")
             small = (size[0] // self.factor, size[1] // self.factor, size[2] // self.factor)
-            self.coarse = nets.build(config.net, process.inputs, process.outputs, small, config.text.width)
+            self.coarse = nets.build(config.net, process.coarse_inputs, process.outputs, small, config.text.width)
             self.small = small
 
     def forward(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Tensor:
@@ -52,7 +52,12 @@ class Model(nn.Module):
 def process(config: Config, vocabulary: Vocabulary, device: torch.device | str = "cpu") -> Process:
     """The diffusion process of a configuration. Raises ValueError for unknown names."""
     ids = torch.tensor(vocabulary.ids, device=device)
-    train, air = config.train, vocabulary.air_token
+    made = _process(config, ids, vocabulary.air_token)
+    return Hierarchy(made, ids, vocabulary.air_token, config.train.coarse) if config.train.coarse else made
+
+
+def _process(config: Config, ids: Tensor, air: int) -> Process:
+    train = config.train
     if train.objective == "masked":
         return Masked(ids, air, pace=config.sampling.pace)
     if train.objective == "uniform":

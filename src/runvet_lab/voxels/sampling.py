@@ -17,15 +17,20 @@ from runvet_lab.voxels.shapes import Grid
 AT_ONCE = 64  # grids of 16^3 in one batch; larger grids take fewer
 
 
-def asked(data: DataSet, each: int, seed: int) -> tuple[list[str], list[str]]:
-    """Labels and prompts: `each` of every class, drawn from the data's own prompts so that sizes and words are as usual."""
-    rng = np.random.default_rng([seed, each])
+def asked(data: DataSet, each: int) -> tuple[list[str], list[str]]:
+    """Labels and prompts of `each` structures of every class, evenly over their sizes.
+
+    The prompts name sizes: so chosen, what was asked for has the mean count of solids of the data, and few samples
+    suffice to compare with it.
+    """
     labels, prompts = [], []
+    solids = (data.grids != data.air).reshape(len(data), -1).sum(axis=1)
     for label in sorted(set(data.labels)):
-        rows = [row for row, of in enumerate(data.labels) if of == label]
-        order = np.concatenate([rng.permutation(rows) for _ in range(-(-each // len(rows)))])[:each]
+        rows = np.array([row for row, of in enumerate(data.labels) if of == label])
+        ordered = rows[np.argsort(solids[rows], kind="stable")]
+        places = ((np.arange(each) + 0.5) / each * len(ordered)).astype(int)
         labels += [label] * each
-        prompts += [data.prompts[int(row)] for row in order]
+        prompts += [data.prompts[int(row)] for row in ordered[places]]
     return labels, prompts
 
 

@@ -44,7 +44,7 @@ def sweep(
 
     Raises NotARun, ConfigProblem, ValueError.
     """
-    labels, prompts = sampling.asked(data, each, seed)
+    labels, prompts = sampling.asked(data, each)
     found = []
     for step in sorted(checkpoints(run)):
         trained = open_run(run, step)

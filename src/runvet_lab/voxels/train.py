@@ -29,6 +29,7 @@ from runvet_lab.voxels.config import Config
 from runvet_lab.voxels.model import Average, Model, evaluating, process
 
 Say = Callable[[str], Any]
+NUMBERS = 5  # accuracies are taken every so many steps: they cost a tenth of a step
 LARGE = 2**62  # seeds of generators stay below
 
 
@@ -98,6 +99,8 @@ class Trainer:
         train, held = structures.splits(
             config.data.folder, config.train.air_id if not config.data.verify else None, verify=config.data.verify
         )
+        if config.data.limit:
+            train = train.take(range(min(config.data.limit, len(train))))
         self.data, self.held = train, held
         self.vocabulary = tokens.of(np.concatenate([train.grids, held.grids]), train.air)
         self.tokens = torch.from_numpy(self.vocabulary.tokens(train.grids))
@@ -120,8 +123,11 @@ class Trainer:
             groups, lr=config.train.learning_rate, betas=(0.9, 0.99), fused=device.type in ("cpu", "cuda")
         )
         self.raw = model
-        forward = torch.compile(model) if config.launch.compile else model
-        self.model, self.optimizer = self.fabric.setup(forward, optimizer)
+        if config.launch.compile:
+            for part in (model.net, model.coarse):
+                if part is not None:
+                    part.compile()  # in place: names of parameters stay
+        self.model, self.optimizer = self.fabric.setup(model, optimizer)
         self.generator = torch.Generator(device=device)
         often = Counter(train.labels)
         self.chances = np.array([1 / (often[label] * len(often)) for label in train.labels])
@@ -237,10 +243,10 @@ class Trainer:
         return sum(loss * n for loss, n in losses) / max(1, sum(n for _, n in losses))
 
     def samples(self, step: int) -> tuple[metrics.Quality, ...]:
-        """Draw samples for prompts of held-out structures, write them, and measure them."""
+        """Draw samples for prompts as the data have them, write them, and measure them."""
         train = self.config.train
         each = train.final_per_class if step >= train.max_steps else train.sample_per_class
-        labels, prompts = sampling.asked(self.held, each, train.seed)
+        labels, prompts = sampling.asked(self.data, each)
         seed = train.seed + step
         with evaluating(self.average.module, self.fabric) as module:
             told = prompts if train.use_prompt else [""] * len(prompts)
@@ -275,7 +281,8 @@ class Trainer:
         prompts = ["" if drop else self.prompts[row] for row, drop in zip(rows, dropped, strict=True)]
         self.generator.manual_seed(int(np.random.default_rng([train.seed, step, rank, 2]).integers(LARGE)))
         batch = self.tokens[rows].to(self.fabric.device)
-        outcome = self.process.loss(self.model, batch, prompts, self.generator)
+        often = step % NUMBERS == 0 or step % train.log_every == 0 or step == train.max_steps
+        outcome = self.process.loss(self.model, batch, prompts, self.generator, numbers=often)
         self.fabric.backward(outcome.loss)
         norm = self.fabric.clip_gradients(self.model, self.optimizer, max_norm=train.grad_clip)
         self.optimizer.step()

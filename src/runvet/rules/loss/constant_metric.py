@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,6 +19,11 @@ ROLES = ("val_loss", "test_loss", "val_accuracy", "test_accuracy", "val_metric",
          "val_success_rate", "test_success_rate", "val_perplexity", "accuracy", "metric", "error", "success_rate", "reward", "train_loss",
          "train_accuracy")  # fmt: skip
 BOUNDS = (0.0, 1.0, 100.0)
+# Words of what a metric is compared with: such a number is the same at every evaluation by construction.
+REFERENCES = frozenset(
+    "baseline baselines reference chance ceiling trivial naive copy prior oracle random uniform unigram persistence "
+    "zero constant target goal limit floor".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +63,14 @@ def constant_metric(
     ## References
     - Failure reports: MIC-DKFZ/nnUNet#2350, unslothai/unsloth#1811.
     """
-    found = [f for s in stage.role(*ROLES) if (f := _frozen(s, int(fewest), int(short))) is not None]
+    judged = [s for s in stage.role(*ROLES) if not _reference(s.name)]
+    found = [f for s in judged if (f := _frozen(s, int(fewest), int(short))) is not None]
     if not found:
-        return (
-            None
-            if any(s.total >= fewest for s in stage.role(*ROLES))
-            else Unsure("fewer than five values of any metric")
-        )
-    moving = [s.name for s in stage.role(*ROLES) if s.total >= fewest and not any(f.part.name == s.name for f in found)]
+        return None if any(s.total >= fewest for s in judged) else Unsure("fewer than five values of any metric")
+    moving = [s.name for s in judged if s.total >= fewest and not any(f.part.name == s.name for f in found)]
+    found = [f for f in found if not any(f.part.name.startswith(f"{name}_") for name in moving)]
+    if not found:
+        return None  # `ade_mean` beside an `ade` that moves: what the metric is compared with
     found.sort(key=lambda f: (f.bound, f.superseded, f.part.role == "train_loss", -f.count))
     lead = found[0]
     if lead.bound and moving and len(found) * 2 < len(moving):
@@ -74,6 +80,11 @@ def constant_metric(
         return None  # another number still moves: the loss is below what the log keeps
     level: Level | None = "warning" if lead.bound or lead.superseded or lead.count < 8 else None
     return _told(lead, found, level)
+
+
+def _reference(name: str) -> bool:
+    """Whether the name says that this is a baseline or a bound, not a measurement of the model."""
+    return not REFERENCES.isdisjoint(re.split(r"[^a-z]+", name.lower()))
 
 
 def _digits(values: object) -> int:
@@ -152,3 +163,6 @@ def healthy() -> Iterator[Stage]:
     yield examples.stage(
         loss=examples.decay(400), val_accuracy=np.concatenate([np.linspace(0.1, 0.8125, 20), np.full(10, 0.8125)])
     )
+    # What a metric is compared with is the same at every evaluation.
+    yield examples.stage(val_error=examples.decay(30), val_error_mean=np.full(30, 7.843217))
+    yield examples.stage(val_error=examples.decay(30), baseline_error=np.full(30, 4.925313))

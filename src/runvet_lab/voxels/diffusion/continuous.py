@@ -74,7 +74,9 @@ class Continuous:
             return self.ids[(number[..., None] - self.ids.float()).abs().argmin(-1)]
         raise ValueError(f"sampling.decode: {settings.decode!r} is not known; known are nearest, round, truncate")
 
-    def loss(self, net: Net, tokens: Tensor, prompts: Sequence[str], generator: torch.Generator) -> Outcome:
+    def loss(
+        self, net: Net, tokens: Tensor, prompts: Sequence[str], generator: torch.Generator, *, numbers: bool = True
+    ) -> Outcome:
         """Mean squared error of the noise, or of the code with weights min(SNR, 5) (Hang et al. 2023, arXiv 2303.09556)."""
         clean = self.encode(tokens)
         index = (levels(len(tokens), generator) * TIMES).long()
@@ -84,8 +86,8 @@ class Continuous:
         error = (answer - (noise if self.predicts == "eps" else clean)) ** 2
         if self.predicts == "x0":
             error = error * (keep / (1 - keep)).clamp(0.05, 5.0)
-        numbers = {"loss_constant_channels": error[:, self.inputs - self.extra :].mean().detach()} if self.extra else {}
-        return Outcome(error.mean(), numbers)
+        told = {"loss_constant_channels": error[:, self.inputs - self.extra :].mean().detach()} if self.extra else {}
+        return Outcome(error.mean(), told if numbers else {})
 
     def sample(
         self, answer: Answer, shape: tuple[int, int, int, int], settings: Sampling, generator: torch.Generator

@@ -51,8 +51,10 @@ class Process(Protocol):
     inputs: int
     outputs: int
 
-    def loss(self, net: Net, tokens: Tensor, prompts: Sequence[str], generator: torch.Generator) -> Outcome:
-        """Loss of tokens (n, x, y, z), int64, under their prompts."""
+    def loss(
+        self, net: Net, tokens: Tensor, prompts: Sequence[str], generator: torch.Generator, *, numbers: bool = True
+    ) -> Outcome:
+        """Loss of tokens (n, x, y, z), int64, under their prompts; with `numbers` more to log."""
 
     def sample(
         self, answer: Answer, shape: tuple[int, int, int, int], settings: Sampling, generator: torch.Generator

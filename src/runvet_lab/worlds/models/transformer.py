@@ -52,25 +52,25 @@ class Gated(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention over space, attention over time (causal), feed-forward: (batch, time, place, width) to the same shape."""
+    """Attention over space, attention over time (causal), feed-forward: (batch, time, place, width) to the same shape.
 
-    def __init__(self, width: int, heads: int, *, post_norm: bool = False) -> None:
+    `over_time=False` leaves the second out, for frames that stand alone.
+    """
+
+    def __init__(self, width: int, heads: int, *, post_norm: bool = False, over_time: bool = True) -> None:
         super().__init__()
         zero = not post_norm
-        self.parts = nn.ModuleList(
-            [
-                Attention(width, heads, causal=False, zero=zero),
-                Attention(width, heads, causal=True, zero=zero),
-                Gated(width, zero=zero),
-            ]
-        )
+        parts: list[nn.Module] = [Attention(width, heads, causal=False, zero=zero)]
+        if over_time:
+            parts.append(Attention(width, heads, causal=True, zero=zero))
+        self.parts = nn.ModuleList([*parts, Gated(width, zero=zero)])
         self.norms = nn.ModuleList([nn.RMSNorm(width) for _ in self.parts])
         self.post_norm = post_norm
 
     def forward(self, x: Tensor) -> Tensor:
         """The same shape."""
-        for number, (part, norm) in enumerate(zip(self.parts, self.norms, strict=True)):
-            over_time = number == 1
+        for part, norm in zip(self.parts, self.norms, strict=True):
+            over_time = isinstance(part, Attention) and part.causal
             given = x if self.post_norm else norm(x)
             out = part(given.transpose(1, 2)).transpose(1, 2) if over_time else part(given)
             x = norm(x + out) if self.post_norm else x + out
@@ -94,7 +94,9 @@ class SpaceTime(nn.Module):
         super().__init__()
         self.place = nn.Parameter(torch.randn(places, width) * 0.02)
         self.time = nn.Parameter(torch.randn(times, 1, width) * 0.02)
-        self.blocks = nn.ModuleList([Block(width, heads, post_norm=post_norm) for _ in range(depth)])
+        self.blocks = nn.ModuleList(
+            [Block(width, heads, post_norm=post_norm, over_time=times > 1) for _ in range(depth)]
+        )
         self.norm = nn.RMSNorm(width) if final_norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
