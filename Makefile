@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHARED ?= ../shared
 
-.PHONY: demo test quick accuracy grade docs bench stress format clean
+.PHONY: demo test quick accuracy grade docs lab-voxels bench stress format clean
 
 $(VENV)/core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +42,9 @@ grade: $(VENV)/dev  ## the graders of the corpora beside the checkout
 
 docs: $(VENV)/dev  ## rule pages and reference from the code
 	$(BIN)/python tools/make_docs.py
+
+lab-voxels: $(VENV)/dev  ## voxel trainings, healthy and sick, each judged by runvet check; about half an hour on two cores
+	$(BIN)/runvet-lab voxels judge --out $(or $(OUT),build/lab-voxels)
 
 bench: $(VENV)/dev  ## speed against named peers, into benchmarks/RESULTS.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"

@@ -22,10 +22,10 @@ class Launch:
     compile: bool = False
 
 
-def fabric(launch: Launch, seed: int) -> Any:
+def fabric(launch: Launch, seed: int, *, strategy: Any = None) -> Any:
     """A `lightning_fabric.Fabric` that is launched and seeded. Raises MissingExtra.
 
-    Under torchrun the number of devices and nodes is taken from its environment.
+    `strategy` is an object to take in place of the name in `launch`. Under torchrun the number of devices and nodes is taken from its environment.
     """
     torch = need("torch")
     lightning = need("lightning_fabric")
@@ -35,7 +35,7 @@ def fabric(launch: Launch, seed: int) -> Any:
         accelerator=launch.accelerator,
         devices=int(os.environ.get("LOCAL_WORLD_SIZE", launch.devices)),
         num_nodes=launch.nodes,
-        strategy=launch.strategy,
+        strategy=strategy or launch.strategy,
         precision=launch.precision,
     )
     made.launch()

@@ -79,22 +79,31 @@ def fuse(
     *,
     rig: Sequence[Sequence[float]] = RIG,
     parallax: bool = True,
+    cropped_to: tuple[int, int] | None = None,
 ) -> Fused:
     """Pictures (k, h, w, 3) and depth (k, h, w) of the rig's cameras as the panorama of the car's middle.
 
     With `parallax`, the distance of each pixel is found by going back and forth between panorama and camera; without, rays
     are turned but not moved, which draws near things aside. Nearest pixels are taken: no depth is mixed with holes.
+    `cropped_to` as of `coverage`: what a preprocessing loses that cuts pictures to the panorama's shape.
     """
     colour = np.zeros((*pano.shape, 3), np.uint8)
     depth, best = np.zeros(pano.shape), np.full(pano.shape, np.inf)
     along = depths.along_ray(camera)
+    lost = _rows_lost(camera, cropped_to)
     for number, mount in enumerate(rig):
         pose = _to_centre(mount)
         row, column, inside, distance, error = _found(pano, camera, along[number], pose, parallax=parallax)
-        better = inside & (error < best)
+        better = inside & (error < best) & (row >= lost) & (row < camera.shape[0] - lost)
         colour[better] = pictures[number][row[better], column[better]]
         depth[better], best[better] = distance[better], error[better]
     return Fused(colour, depth, np.isfinite(best))
+
+
+def _rows_lost(camera: Sensor, cropped_to: tuple[int, int] | None) -> int:
+    """Rows that a crop takes away at the top, and as many at the bottom."""
+    rows, columns = camera.shape
+    return 0 if cropped_to is None else max(0, (rows - round(columns * cropped_to[1] / cropped_to[0])) // 2)
 
 
 def _found(

@@ -119,9 +119,19 @@ def masked(kind: str, seen: Seen, depth: F32, run: scene.Scenario, pano: sensors
 
 
 def from_tree(
-    root: Path, split: str, *, columns: int = 84, rows: int = 21, parallax: bool = True, depth_root: Path | None = None
+    root: Path,
+    split: str,
+    *,
+    columns: int = 84,
+    rows: int = 21,
+    parallax: bool = True,
+    depth_root: Path | None = None,
+    crop: bool = False,
 ) -> Views:
-    """Panoramas fused from the cameras of an OPV2V tree; the mask is what the cameras cover. Raises DataProblem."""
+    """Panoramas fused from the cameras of an OPV2V tree; the mask is what the cameras cover. Raises DataProblem.
+
+    `crop`: cut pictures to the panorama's shape before the warp, as some preprocessing does; rows are lost.
+    """
     image = need("PIL.Image")
     kind = opv2v.depth_kind(depth_root or root)
     if kind is None:
@@ -136,7 +146,9 @@ def from_tree(
         except (OSError, ValueError) as error:
             raise opv2v.DataProblem(f"{frame.meta.parent}/{frame.frame}: {error}") from None
         camera = sensors.camera(pictures.shape[2], pictures.shape[1], np.deg2rad(opv2v.VIEW))
-        fused = cylinder.fuse(pano, pictures, cylinder.Depth(depths, kind), camera, parallax=parallax)
+        shape = (columns, rows) if crop else None
+        read = cylinder.Depth(depths, kind)
+        fused = cylinder.fuse(pano, pictures, read, camera, parallax=parallax, cropped_to=shape)
         depth = np.where((fused.depth > 0) & (fused.depth < FARTHEST), fused.depth, 0).astype(np.float32)
         pose = conventions.from_carla(conventions.unreal(meta.lidar))
         number = moments.setdefault((frame.scenario, frame.frame), len(moments))

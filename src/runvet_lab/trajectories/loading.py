@@ -21,12 +21,14 @@ FLOOR = 0.05  # metres: the least standard deviation that a position is divided 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Tensors of n samples: pictures uint8 (n, h, w, 3), words int64 (n, w), speed float32 (n,), paths float32 (n, 45, 2)."""
+    """Tensors of n samples: pictures uint8 (n, h, w, 3), words int64 (n, w), speed float32 (n,) and past float32 (n, PAST) in m/s,
+    paths float32 (n, 45, 2)."""
 
     vehicle: Tensor
     roadside: Tensor
     words: Tensor
     speed: Tensor
+    past: Tensor
     paths: Tensor
 
     def __len__(self) -> int:
@@ -104,6 +106,7 @@ def inputs(found: Samples, vocabulary: list[str]) -> Inputs:
         torch.from_numpy(found.roadside),
         torch.from_numpy(text.encode(found.texts, vocabulary)),
         torch.from_numpy(found.speed),
+        torch.from_numpy(found.past),
         torch.from_numpy(found.paths),
     )
 

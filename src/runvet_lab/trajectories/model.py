@@ -1,4 +1,4 @@
-"""Two pictures, a text and the speed to a path: encoders whose features are added, and a head.
+"""Two pictures, a text and the car's own speeds to a path: encoders whose features are added, and a head.
 
 Encoders are tiny convolutions, or a transformers model by path whose picture features are used.
 """
@@ -13,15 +13,17 @@ from torch import Tensor, nn
 
 from runvet_lab.base.extra import need
 from runvet_lab.trajectories.config import Model
-from runvet_lab.trajectories.world import DT, HORIZON
+from runvet_lab.trajectories.text import PAD
+from runvet_lab.trajectories.world import DT, HORIZON, PAST
 
 OUT = HORIZON * 2
+OVER = 3  # steps whose mean is the speed now
 
 
 class Regressor(nn.Module):
     """Paths in the units of the targets that it was trained on.
 
-    `forward(vehicle, roadside, words, speed)`: uint8 (n, h, w, 3) twice, int64 (n, words), float32 (n,) in m/s
+    `forward(vehicle, roadside, words, past)`: uint8 (n, h, w, 3) twice, int64 (n, words), float32 (n, PAST) in m/s
     -> (n, 45, 2), or logits (n, 45, 2, bins) with the token head; `path` gives (n, 45, 2) in any case.
     """
 
@@ -33,21 +35,23 @@ class Regressor(nn.Module):
         self.config = config
         made = (_tiny(config.width), _tiny(config.width)) if config.backbone == "tiny" else _by_path(config)
         self.backbone = nn.ModuleDict({"vehicle": made[0], "roadside": made[1]})
-        self.text = nn.EmbeddingBag(words, config.width, padding_idx=0, mode="mean")
+        self.text = Sentence(words, config.width)
+        self.motion = nn.Sequential(nn.Linear(2 * PAST, config.width), nn.SiLU(), nn.Linear(config.width, config.width))
         self.head = _head(config)
         # Constant velocity in the units of the targets: scale (45, 2) and shift (45, 2), for the residual head.
         self.register_buffer("prior", prior if prior is not None else torch.zeros(2, HORIZON, 2))
         self.register_buffer("centres", torch.linspace(-1, 1, config.bins), persistent=False)
 
-    def forward(self, vehicle: Tensor, roadside: Tensor, words: Tensor, speed: Tensor) -> Tensor:
+    def forward(self, vehicle: Tensor, roadside: Tensor, words: Tensor, past: Tensor) -> Tensor:
         """Raw outputs of the head."""
         seen = self.backbone["vehicle"](_scaled(vehicle)) + self.backbone["roadside"](_scaled(roadside))
-        out: Tensor = self.head(seen + self.text(words))
+        out: Tensor = self.head(seen + self.text(words) + self.motion(_motion(past)))
         if self.config.head == "tokens":
             return out.view(-1, HORIZON, 2, self.config.bins)
         out = out.view(-1, HORIZON, 2)
         if self.config.head == "residual_cv":
             scale, shift = self.prior
+            speed = past[:, -OVER:].mean(1)
             out = out + speed[:, None, None] * scale - shift
         return out
 
@@ -56,6 +60,27 @@ class Regressor(nn.Module):
         if self.config.head != "tokens":
             return out
         return (out.softmax(-1) * self.centres).sum(-1) * reach
+
+
+class Sentence(nn.Module):
+    """Words (n, length) to (n, width): each with its neighbours, so that numbers keep their meaning; the mean of all."""
+
+    def __init__(self, words: int, width: int, inner: int = 64) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(words, inner, padding_idx=PAD)
+        self.near, self.out = nn.Conv1d(inner, inner, 3, padding=1), nn.Linear(inner, width)
+
+    def forward(self, words: Tensor) -> Tensor:
+        """The mean over all words that are not padding."""
+        there = (words != PAD).float()[:, None]
+        each = nn.functional.silu(self.near(self.embed(words).transpose(1, 2))) * there
+        out: Tensor = self.out(each.sum(2) / there.sum(2).clamp_min(1))
+        return out
+
+
+def _motion(past: Tensor) -> Tensor:
+    """Speeds (n, PAST) in m/s as numbers near 1 (n, 2 PAST): the speeds, and how each differs from the newest."""
+    return torch.cat([past / 10, past - past[:, -1:]], dim=1)
 
 
 def velocity_prior(mean: Tensor, std: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Samples on disk in the tree of V2X-VLM: two pictures, a text and a path for each, and lists of the splits.
 
     vehicle_images/ID.png   infrastructure_images/ID.png   text_prompts/ID.txt   ground_truth_trajectories/ID.npy
-    split/train.txt  split/val.txt  split/test.txt         samples.jsonl (speed, heading and recording of each; optional)
+    split/train.txt  split/val.txt  split/test.txt         samples.jsonl (speeds, pose and recording of each; optional)
 
 Pictures may be JPEG. Without `samples.jsonl`, the speed is that of the path's first step and nothing is known of recordings.
 """
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from runvet_lab.base.extra import need
 from runvet_lab.trajectories.targets import Targets
-from runvet_lab.trajectories.world import DT, HORIZON
+from runvet_lab.trajectories.world import DT, HORIZON, PAST
 
 F: TypeAlias = npt.NDArray[np.float32]
 Pictures: TypeAlias = npt.NDArray[np.uint8]
@@ -35,13 +35,16 @@ class DataProblem(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """n samples. `vehicle`, `roadside`: uint8 (n, h, w, 3); `paths`: float32 (n, 45, 2) metres; `speed`: float32 (n,) m/s."""
+    """n samples. `vehicle`, `roadside`: uint8 (n, h, w, 3); `paths`: float32 (n, 45, 2) metres;
+    `speed`: float32 (n,) m/s; `past`: float32 (n, PAST) m/s, speeds of the steps before the picture, the newest last.
+    """
 
     vehicle: Pictures
     roadside: Pictures
     texts: tuple[str, ...]
     paths: F
     speed: F
+    past: F
     recording: tuple[str, ...]
     ids: tuple[str, ...]
 
@@ -64,7 +67,8 @@ def write(
             np.save(root / PATHS / f"{name}.npy", targets.paths[row].astype(np.float32))
             known = {"id": name, "recording": targets.recording[row], "speed": round(float(targets.speed[row]), 4)}
             place = {key: round(float(v), 4) for key, v in zip(("x", "y", "yaw"), targets.pose[row], strict=True)}
-            about.write(json.dumps({**known, **place}) + "\n")
+            past = {"past": [round(float(v), 3) for v in targets.past[row]]}
+            about.write(json.dumps({**known, **place, **past}) + "\n")
     for part, rows in split.items():
         text = "".join(f"{targets.ids[row]}\n" for row in rows)
         (root / "split" / f"{part}.txt").write_text(text, encoding="utf-8")
@@ -105,12 +109,12 @@ def read(root: Path, split: str, *, skip: bool = False) -> Samples:
         warnings.warn(f"{len(problems)} of {len(ids)} samples are left out; the first: {problems[0]}", stacklevel=2)
     if not rows:
         raise DataProblem(f"{listing}: no samples")
-    vehicle, roadside, texts, paths, speed, recording, kept = zip(*rows, strict=True)
+    vehicle, roadside, texts, paths, speed, past, recording, kept = zip(*rows, strict=True)
     shapes = {picture.shape for picture in (*vehicle, *roadside)}
     if len(shapes) > 1:
         raise DataProblem(f"{root}: pictures of different sizes {sorted(shapes)[:3]}; bring them to one size")
-    numbers = np.stack(paths), np.array(speed, np.float32)
-    return Samples(np.stack(vehicle), np.stack(roadside), texts, numbers[0], numbers[1], recording, kept)
+    numbers = np.stack(paths), np.array(speed, np.float32), np.stack(past)
+    return Samples(np.stack(vehicle), np.stack(roadside), texts, *numbers, recording, kept)
 
 
 def _one(root: Path, name: str, about: dict[str, Any]) -> tuple[Any, ...]:
@@ -121,7 +125,10 @@ def _one(root: Path, name: str, about: dict[str, Any]) -> tuple[Any, ...]:
         raise DataProblem(f"{root / TEXTS / name}.txt: {error}") from None
     speed = float(about.get("speed", np.linalg.norm(path[1] - path[0]) / DT))
     pictures = _picture(root / VEHICLE, name), _picture(root / ROADSIDE, name)
-    return *pictures, text, path, speed, str(about.get("recording", "")), name
+    past = np.asarray(about.get("past", [speed] * PAST), np.float32)
+    if past.shape != (PAST,):
+        raise DataProblem(f"{root / 'samples.jsonl'}: {name} has past speeds {past.shape}; ({PAST},) are expected")
+    return *pictures, text, path, speed, past, str(about.get("recording", "")), name
 
 
 def _path(file: Path) -> F:

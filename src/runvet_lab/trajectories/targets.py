@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runvet_lab.trajectories.recordings import Recording
-from runvet_lab.trajectories.world import DT, HORIZON
+from runvet_lab.trajectories.world import DT, HORIZON, PAST
 
 F: TypeAlias = npt.NDArray[np.float64]
 
@@ -24,11 +24,12 @@ TOLERANCE = 0.5  # of a step: how much the time between two positions may differ
 @dataclass(frozen=True, slots=True)
 class Targets:
     """Samples with a future. `paths` (n, 45, 2) metres; `speed` (n,) m/s and `pose` (n, 3) of the own car at the picture;
-    `recording` (n,) names and `ids` (n,); `left_out` counts pictures without enough future.
+    `past` (n, PAST) m/s: the speeds of the steps before the picture, the newest last; `recording` (n,) names and `ids` (n,); `left_out` counts pictures without enough future.
     """
 
     paths: F
     speed: F
+    past: F
     pose: F
     recording: tuple[str, ...]
     ids: tuple[str, ...]
@@ -51,11 +52,11 @@ def build(found: Sequence[Recording], kind: str = "ego") -> Targets:
                 left_out += 1
             else:
                 speed = speed_at(recording, int(frame))
-                rows.append((path, speed, recording.pose[frame], recording.name, name, text))
+                rows.append((path, speed, past_speeds(recording, int(frame)), recording.pose[frame], recording.name, name, text))
     if not rows:
         raise ValueError(f"none of {left_out} pictures has {HORIZON} positions after it")
-    paths, speeds, poses, names, ids, texts = zip(*rows, strict=True)
-    return Targets(np.stack(paths), np.array(speeds), np.stack(poses), names, ids, texts, left_out)
+    paths, speeds, pasts, poses, names, ids, texts = zip(*rows, strict=True)
+    return Targets(np.stack(paths), np.array(speeds), np.stack(pasts), np.stack(poses), names, ids, texts, left_out)
 
 
 def speed_at(recording: Recording, frame: int) -> float:
@@ -66,6 +67,16 @@ def speed_at(recording: Recording, frame: int) -> float:
     span = recording.time[frame] - recording.time[before]
     moved = np.linalg.norm(recording.pose[frame, :2] - recording.pose[before, :2])
     return float(moved / span) if span > 0 else 0.0
+
+
+def past_speeds(recording: Recording, frame: int) -> F:
+    """Speeds (PAST,) in m/s of the steps that led to a moment; where the recording begins later, the oldest known one."""
+    begin = max(frame - PAST, 0)
+    if begin == frame:
+        return np.full(PAST, speed_at(recording, frame))
+    moved = np.linalg.norm(np.diff(recording.pose[begin : frame + 1, :2], axis=0), axis=-1)
+    speeds = moved / np.diff(recording.time[begin : frame + 1])
+    return np.concatenate([np.full(PAST - len(speeds), speeds[0]), speeds])
 
 
 def ego(recording: Recording, frame: int, _: Recording | None) -> F | None:

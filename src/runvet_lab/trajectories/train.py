@@ -71,7 +71,7 @@ def build(config: Config, words: int, scale: Scale, like: Inputs) -> Regressor:
     model = Regressor(config.model, words, prior=velocity_prior(scale.mean, scale.std))
     few = like.take(torch.arange(min(2, len(like))))
     with torch.no_grad():
-        model(few.vehicle, few.roadside, few.words, few.speed)
+        model(few.vehicle, few.roadside, few.words, few.past)
     if config.model.freeze_backbone or os.environ.get("FREEZE_BACKBONE") == "1":
         freeze(model)
     return model
@@ -127,7 +127,7 @@ def predict(setup: Setup, model: Any, part: Inputs) -> np.ndarray[Any, np.dtype[
     with torch.no_grad():
         for begin in range(0, len(part), 256):
             few = part.take(torch.arange(begin, min(begin + 256, len(part)))).to(device)
-            out = model.path(model(few.vehicle, few.roadside, few.words, few.speed), setup.reach.to(device))
+            out = model.path(model(few.vehicle, few.roadside, few.words, few.past), setup.reach.to(device))
             made.append(out if setup.config.train.evaluate_normalised else setup.scale.undo(out))
     model.train()
     return torch.cat(made).float().cpu().numpy()
@@ -158,7 +158,7 @@ def _epoch(
     )  # fmt: skip
     for rows in order:
         few = setup.train.take(rows).to(fabric.device)
-        out = model(few.vehicle, few.roadside, few.words, few.speed)
+        out = model(few.vehicle, few.roadside, few.words, few.past)
         loss = _loss(setup, out, few.paths)
         if teacher is not None:
             weight = config.train.distil_weight

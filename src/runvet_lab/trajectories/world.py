@@ -24,7 +24,6 @@ CALM = 0.7 * BRAKE  # m/s² that is planned with: the rest makes up for the dela
 BEFORE = 1.5  # m before the stop line, where the car comes to a halt
 TURN_SPEED = 5.0  # m/s on an arc
 YIELD_SPEED = 8.0  # m/s of the crossing car
-GAP = 2.5  # s that the car wants between itself and the crossing one
 LIMITS = (30, 40, 50)  # km/h, as the signs say: cars drive that fast where nothing holds them up
 INTENTS = ("straight", "left", "right")
 SITES = np.array(  # x, y and rotation of eight junctions of one town
@@ -130,7 +129,7 @@ def _drive(
         left = np.maximum(-gone - BEFORE, 0)
         calm = np.minimum(wish, np.sqrt(slow**2 + 2 * BRAKE * np.maximum(-gone, 0)))
         limit = np.where(gone < 14 * (intent > 0), calm, wish)
-        must_stop = (gone < 0.5) & (red | (hidden & _blocked(gone, crossing[:, step, 1])))
+        must_stop = (gone < 0.5) & (red | (hidden & _blocked(crossing[:, step, 1])))
         limit = np.where(must_stop, np.minimum(limit, np.sqrt(2 * CALM * left)), limit)
         change = np.clip((limit - speed) / 0.3, -BRAKE, PULL)
         speed = np.maximum(speed + change * DT, 0)
@@ -138,10 +137,9 @@ def _drive(
     return np.concatenate([route(path, intent), speeds[..., None]], axis=-1)
 
 
-def _blocked(gone: F, at: F) -> npt.NDArray[np.bool_]:
+def _blocked(at: F) -> npt.NDArray[np.bool_]:
     """Whether the crossing car (coming from the right, `at` metres along its lane) has not yet passed the own lane."""
-    until = (LANE + 4 - at) / YIELD_SPEED
-    return (until > 0) & (until < GAP + np.maximum(-gone, 0) / YIELD_SPEED)
+    return at < LANE + 4
 
 
 def _cars(rng: np.random.Generator, scenes: int, steps: int, hidden: npt.NDArray[np.bool_]) -> F:

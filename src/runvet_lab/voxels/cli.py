@@ -156,6 +156,27 @@ def sweep(run: Path, source: Path | None, each: int, vary: tuple[str, ...], seed
     click.echo(metrics.table(ranked[0].quality))
 
 
+@command.command()
+@click.argument("folders", type=OLD, nargs=-1, required=True)
+@click.option("--out", type=FOLDER, required=True, help="A .png file.")
+@click.option("--each", default=8, show_default=True, help="Structures of each folder, evenly.")
+def picture(folders: tuple[Path, ...], out: Path, each: int) -> None:
+    """Draw structures of one or more folders, a row for each folder."""
+    import numpy as np
+
+    from runvet_lab.voxels import data
+    from runvet_lab.voxels.picture import sheet
+
+    with plain_errors():
+        rows = []
+        for folder in folders:
+            grids = data.read(folder).grids
+            pick = np.unique(np.linspace(0, len(grids) - 1, min(each, len(grids))).astype(int))
+            rows.append((str(folder), grids[pick]))
+        sheet(out, rows)
+    click.echo(f"{sum(len(grids) for _, grids in rows)} structures in {out}")
+
+
 def _labs() -> Any:
     from runvet_lab.voxels import judged
 

@@ -18,45 +18,49 @@ from runvet_lab.base import config as configs
 from runvet_lab.base import metrics as metric_log
 from runvet_lab.base.judged import Row, table
 from runvet_lab.voxels import run_folder, sets
-from runvet_lab.voxels.config import CONFIGS, Config
+from runvet_lab.voxels.config import CONFIGS, Config, named
 from runvet_lab.voxels.train import Trainer
 
-HEALTHY = CONFIGS / "small.yaml"
-CLASSES = ("house", "pyramid", "tower", "cube")  # what a small model learns in a minute
+HEALTHY = ("small", "uniform")  # the second lies on top of the first
+BASE = {"stride_wrong": "uniform"}  # what a sick configuration changes, where it is not `small`
+CLASSES = ("house", "pyramid", "wall", "bridge")  # two solid classes, two thin ones that fall apart easily
 SIZE = (12, 12, 12)
 
 
 def run(
     out: Path, only: Sequence[str] = (), *, pairs: Sequence[str] = (), say: Callable[[str], Any] = print
 ) -> list[Row]:
-    """Train, sample and judge below `out`. `only` names configurations; `pairs` change all of them."""
-    files = [HEALTHY, *sorted((CONFIGS / "sick").glob("*.yaml"))]
+    """Train, sample and judge below `out`. `only` names configurations; `pairs` change all of them.
+
+    What is there from an earlier call is judged again and not trained again. Raises ValueError for unknown names.
+    """
+    files = [*(CONFIGS / f"{name}.yaml" for name in HEALTHY), *sorted((CONFIGS / "sick").glob("*.yaml"))]
     unknown = set(only) - {path.stem for path in files}
     if unknown:
         raise ValueError(f"no configuration {', '.join(sorted(unknown))}; known are {', '.join(p.stem for p in files)}")
     chosen = [path for path in files if not only or path.stem in only]
-    if not (out / "data").exists():
-        sets.write(out / "data", 560, size=SIZE, classes=CLASSES, held_out=80)
-        sets.write(out / "data255", 560, size=SIZE, classes=CLASSES, held_out=80, air=255)
-    return table(chosen, lambda path, folder: trained(path, folder, out, pairs), out / "runs", say=say)
+    for folder, air in (("data", 0), ("data255", 255)):
+        if not (out / folder).exists():
+            sets.write(out / folder, 560, size=SIZE, classes=CLASSES, held_out=80, air=air)
+    return table(chosen, lambda path, _: trained(path.stem, out, pairs), out / "runs", say=say)
 
 
-def trained(path: Path, folder: Path, out: Path, pairs: Sequence[str]) -> None:
-    """The run of one configuration below `folder`."""
-    source = "data255" if path.stem == "air255" else "data"
-    own = [] if path == HEALTHY else [path]
-    config = configs.load(Config, [HEALTHY, *own], [*pairs, f"data.folder={out / source}"])
-    healthy = out / "runs" / HEALTHY.stem
-    if own and _sampling_only(path):
-        if not (healthy / "summary.json").exists():
-            trained(HEALTHY, healthy, out, pairs)
-        sampled_again(healthy, folder, config)
-        return
+def trained(name: str, out: Path, pairs: Sequence[str] = ()) -> None:
+    """The run of one configuration, in `out/runs/<name>`."""
+    folder = out / "runs" / name
     if (folder / "summary.json").exists():
         return
+    base = "small" if name in HEALTHY else BASE.get(name, "small")
+    files = [named(part) for part in dict.fromkeys(("small", base, name))]
+    source = out / ("data255" if name == "air255" else "data")
+    config = configs.load(Config, files, [*pairs, f"data.folder={source}"])
+    if name not in HEALTHY and _sampling_only(files[-1]):
+        trained(base, out, pairs)
+        sampled_again(out / "runs" / base, folder, config)
+        return
     if folder.exists():
-        shutil.rmtree(folder)
-    Trainer(config, folder, lambda _: None).run()
+        shutil.rmtree(folder)  # a run that was broken off
+    Trainer(config, folder, _silent).run()
 
 
 def sampled_again(healthy: Path, folder: Path, config: Config) -> None:
@@ -68,9 +72,13 @@ def sampled_again(healthy: Path, folder: Path, config: Config) -> None:
     rows = [json.loads(row) for row in log.read_text(encoding="utf-8").splitlines()]
     kept = [{name: value for name, value in row.items() if not name.startswith("sample/")} for row in rows]
     log.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-    trainer = Trainer(config, folder, lambda _: None)
+    trainer = Trainer(config, folder, _silent)
     run_folder.prepare(folder, config, trainer.vocabulary)
     trainer.sample_again()
+
+
+def _silent(_: str) -> None:
+    """Progress of a training is not shown."""
 
 
 def _sampling_only(path: Path) -> bool:

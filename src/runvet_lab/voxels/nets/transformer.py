@@ -40,7 +40,9 @@ class PatchTransformer(nn.Module):
         vector = nn.functional.silu(self.moment(t) + self.text(condition))
         cells = self.embed(x)
         grid = cells.shape[2:]
-        tokens = cells.flatten(2).transpose(1, 2) + self.places().flatten(0, 2)
+        # One type for all that is added up: under autocast, every change of type is a copy.
+        vector = vector.to(cells.dtype)
+        tokens = cells.flatten(2).transpose(1, 2) + self.places().flatten(0, 2).to(cells.dtype)
         for block in self.blocks:
             tokens = block(tokens, vector)
         out = self.out(self.norm(tokens)).transpose(1, 2).unflatten(2, grid)

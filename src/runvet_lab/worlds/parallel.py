@@ -1,0 +1,36 @@
+"""Processes: what `base.launch` gives, and FSDP2 (`strategy: fsdp2`), which shards each transformer block."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import torch
+from torch import nn
+
+from runvet_lab.base.extra import need
+from runvet_lab.base.launch import Launch, fabric
+from runvet_lab.worlds.models.transformer import Block
+
+
+def launched(launch: Launch, seed: int, timeout: float) -> Any:
+    """A launched Fabric. Several CPU processes talk through gloo; a rank that waits longer than `timeout` s gives up."""
+    if launch.strategy == "auto" or launch.strategy == "cpu":
+        return fabric(launch, seed)
+    strategies = need("lightning_fabric.strategies")
+    limit = timedelta(seconds=timeout)
+    made: Any = launch.strategy
+    if launch.strategy == "fsdp2":
+        made = strategies.ModelParallelStrategy(_sharded, timeout=limit)
+    elif launch.strategy == "ddp":
+        made = strategies.DDPStrategy(timeout=limit)
+    return fabric(launch, seed, strategy=made)
+
+
+def _sharded(model: nn.Module, mesh: Any) -> nn.Module:
+    fully_shard = torch.distributed.fsdp.fully_shard
+    for part in model.modules():
+        if isinstance(part, Block):
+            fully_shard(part, mesh=mesh["data_parallel"])
+    fully_shard(model, mesh=mesh["data_parallel"])
+    return model
