@@ -84,7 +84,9 @@ def as_module(given: Any) -> Any:
         if isinstance(given, wrappers):
             given = given.module
         elif isinstance(inner := getattr(given, "_orig_mod", None), torch.nn.Module):
-            given = inner
+            given = inner  # torch.compile
+        elif isinstance(inner := getattr(given, "_forward_module", None), torch.nn.Module):
+            given = inner  # Lightning Fabric
         else:
             return given
 
