@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runvet.artifacts import finding
-from runvet.artifacts.grouping import role
+from runvet.artifacts.grouping import SAMPLE, role, words
 from runvet.checkpoints import reading
 from runvet.run import Run, Stage
 
@@ -18,11 +18,21 @@ def beside(
     """The run with its artifacts (opened when a rule asks) and its checkpoints.
 
     `deep`, `executor` and `cache` as in `checkpoints.reading.below`. A folder that holds checkpoints or samples and
-    no log at all gets one stage without curves, so that they are judged.
+    no log at all gets one stage without curves, so that they are judged; so does a folder of samples itself.
     """
     checkpoints = reading.below(root, deep=deep, executor=executor, cache=cache)
     stages = run.stages
     artifacts = finding.below(root)
+    if not stages and (named := _samples(root)) and not any(role(i.name) for i in artifacts.items):
+        artifacts = finding.below(root, named)
     if not stages and (checkpoints or any(role(i.name) == "samples" for i in artifacts.items)):
         stages = (Stage(root.name or root.absolute().name or "run", "", ()),)
     return replace(run, artifacts=artifacts, checkpoints=checkpoints, stages=stages)
+
+
+def _samples(root: Path) -> str:
+    """The name by which a folder is one of samples (`samples`, `samples/step_100`); empty where it has none."""
+    above, own = ("", *root.absolute().parts)[-2:]
+    if SAMPLE & set(words(own)):
+        return own
+    return f"{above}/{own}" if SAMPLE & set(words(above)) else ""

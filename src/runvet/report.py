@@ -16,11 +16,12 @@ SCHEMA_VERSION = 1
 
 Level: TypeAlias = Literal["critical", "warning"]
 Verdict: TypeAlias = Literal["critical", "suspect", "sound", "not judged"]
-Kind: TypeAlias = Literal["stop", "keep", "repair", "change", "measure"]
+Kind: TypeAlias = Literal["stop", "keep", "separate", "repair", "change", "measure"]
 Number: TypeAlias = int | float
 
 VERDICTS: tuple[Verdict, ...] = ("critical", "suspect", "not judged", "sound")  # worst first
-KINDS: tuple[Kind, ...] = ("stop", "keep", "repair", "change", "measure")  # the order in which one acts
+# The order in which one acts. `separate` is a cheap test that tells which of several remedies is the right one.
+KINDS: tuple[Kind, ...] = ("stop", "keep", "separate", "repair", "change", "measure")
 
 
 @dataclass(frozen=True, slots=True)

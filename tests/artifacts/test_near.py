@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from runvet import examples_artifacts as made
 from runvet.artifacts import near
+from runvet.artifacts.api import profile
 from runvet.artifacts.measuring import Kind, Waiting, measured
 
 
@@ -64,3 +65,25 @@ def test_few_pairs_are_compared_however_alike_the_items(monkeypatch: pytest.Monk
     found = near.pairs(many, pictures=True)
     assert compared <= 4 * near.NEXT * len(many)  # all pairs would be 4,498,500
     assert [len(g) for g in near.groups(len(many), found)] == [len(many)]
+
+
+def test_texts_with_a_few_edits_are_near_and_others_are_not() -> None:
+    rng = np.random.default_rng(0)
+    words = [f"word{i}" for i in range(400)]
+    texts = [" ".join(rng.choice(words, 60)) for _ in range(30)]
+    edited = texts[4].replace(texts[4].split()[7], "another").upper()
+    found = near.pairs(
+        sketches([np.frombuffer(t.encode(), np.uint8) for t in [*texts, edited]], "texts"),
+        pictures=False,
+        shared=near.ALIKE,
+    )
+    assert found.tolist() == [[4, 30]]
+
+
+def test_arrays_with_noise_are_near_and_shifted_ones_are_no_copies() -> None:
+    rng = np.random.default_rng(0)
+    paths = {f"train/path_{i}": np.cumsum(rng.normal(1, 1, 80)) for i in range(30)}
+    noisy = paths["train/path_3"] + rng.normal(0, 0.01, 80)
+    shifted = paths["train/path_5"] + 100.0
+    found = profile(paths | {"val/path_a": noisy, "val/path_b": shifted})
+    assert [{i.name for i in g} for g in found.near_copies] == [{"train/path_3.npy", "val/path_a.npy"}]

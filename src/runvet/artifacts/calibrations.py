@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from runvet.artifacts.model import Contents, UnreadableError
+from runvet.artifacts.opening import start_of
 from runvet.artifacts.tables import columns
 
 BYTES = 4 << 20  # OPV2V frames have 10 to 200 kB
@@ -38,11 +39,7 @@ _Loader.add_multi_constructor("tag:yaml.org,2002:python/", _of_python)
 
 def read_yaml(path: Path) -> Contents:
     """A YAML file as plain values. Raises UnreadableError."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(BYTES + 1)
-    except OSError as error:
-        raise UnreadableError(str(error)) from None
+    data = start_of(path, BYTES)
     return parsed(data)
 
 

@@ -49,15 +49,18 @@ def parts_of(masks: Sequence[Mask]) -> list[Parts]:
         for at in range(0, len(numbers), size):
             batch = numbers[at : at + size]
             stack = np.stack([masks[n].reshape(shape) for n in batch])
-            for n, one in zip(batch, _parts_of_batch(stack), strict=True):
-                found[n] = one
+            made = parts_of_cells(np.flatnonzero(stack), len(batch), shape)
+            for n, *one in zip(batch, *(column.tolist() for column in made), strict=True):
+                found[n] = Parts(*one)
     return found
 
 
-def _parts_of_batch(masks: Mask) -> list[Parts]:
-    """The parts of masks (n, *shape)."""
-    n, shape = len(masks), masks.shape[1:]
-    starts, ends = _runs(masks)
+def parts_of_cells(place: Numbers, n: int, shape: tuple[int, ...]) -> tuple[Numbers, Numbers, Numbers]:
+    """Count of parts, cells of the largest, and filled cells of `n` masks of one shape, each of shape (n,).
+
+    `place` (m,) tells the filled cells in order, as places in the flat stack (n, *shape).
+    """
+    starts, ends = _runs(place, shape[-1])
     length = ends - starts
     row = starts // (shape[-1] + 1)  # lines along the last axis, over all masks
     root = joined(len(starts), _touching(starts, ends, row, shape))
@@ -66,19 +69,16 @@ def _parts_of_batch(masks: Mask) -> list[Parts]:
     largest = np.zeros(n, np.int64)
     np.maximum.at(largest, owner, sizes)
     count = np.bincount(owner[root == np.arange(len(root))], minlength=n)
-    filled = np.bincount(owner, weights=length, minlength=n).astype(np.int64)
-    return [Parts(int(c), int(m), int(f)) for c, m, f in zip(count, largest, filled, strict=True)]
+    return count, largest, np.bincount(owner, weights=length, minlength=n).astype(np.int64)
 
 
-def _runs(masks: Mask) -> tuple[Numbers, Numbers]:
+def _runs(place: Numbers, width: int) -> tuple[Numbers, Numbers]:
     """Starts and ends of the runs of filled cells along the last axis, where each line has one empty cell more."""
-    lines = np.zeros((*masks.shape[:-1], masks.shape[-1] + 1), np.bool_)
-    lines[..., :-1] = masks
-    flat = lines.reshape(-1)
-    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    if flat[0]:
-        edges = np.concatenate([[0], edges])
-    return np.ascontiguousarray(edges[::2]), np.ascontiguousarray(edges[1::2])
+    if not len(place):
+        return place, place
+    apart = place + place // width
+    first = np.concatenate([[0], np.flatnonzero(np.diff(apart) != 1) + 1])
+    return apart[first], apart[first] + np.diff(first, append=len(place))
 
 
 def _touching(starts: Numbers, ends: Numbers, row: Numbers, shape: tuple[int, ...]) -> tuple[Numbers, Numbers]:

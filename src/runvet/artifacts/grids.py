@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from runvet.artifacts.components import Parts, parts
 from runvet.artifacts.model import Array, evenly
+from runvet.artifacts.onehot import ids_of
 from runvet.artifacts.pictures import pictures_of
 
 Grid = npt.NDArray[np.int64]
@@ -47,6 +48,7 @@ def connectivity(grid: Array, background: int | Iterable[int] = 0) -> Parts:
 def grids_of(arrays: Mapping[str, Array]) -> list[Grid]:
     """The grids in one file, at most 256, as int64: whole numbers of (D, H, W), of (N, D, H, W), or with channels last.
 
+    Classes that have a channel each (one-hot or probabilities, channels last or first) become the most likely class.
     Tokens (see `is_tokens`) may also be (T,) or (H, W). Of channels the first is taken (block ids; the others are
     metadata). Pictures (H, W, 3) are no grids.
     """
@@ -58,6 +60,7 @@ def stored_grids(arrays: Mapping[str, Array]) -> list[Array]:
     array = main_array(arrays)
     if array is None or pictures_of(arrays, most=1):
         return []
+    array = ids_of(array)
     if array.dtype.kind == "f":
         if array.size > CELLS or not np.isfinite(array).all() or not np.array_equal(array, np.round(array)):
             return []

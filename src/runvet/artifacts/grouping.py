@@ -13,7 +13,7 @@ from runvet.artifacts.model import Item
 
 What: TypeAlias = Literal["samples", "data"]
 
-DATA = frozenset("data dataset datasets corpus corpora train_data training_data structures inputs blueprints".split())
+DATA = frozenset("data dataset datasets corpus corpora train_data training_data structures schematics voxels inputs blueprints".split())
 REAL = frozenset("real reals gt truth reference references target targets original originals".split())
 SAMPLE = frozenset(
     "sample samples generated generation generations gen fake fakes visualization visualizations visualisation visualisations"
@@ -32,6 +32,8 @@ STATE = frozenset(
 )
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
           "test": "test", "testing": "test", "holdout": "test"}  # fmt: skip
+# Folders beside the run that hold the items of a split.
+SPLIT_FOLDERS = frozenset("train training trainset train_set".split())
 _STEP = re.compile(
     r"(?i)(?<![a-z])(?:global_?steps?|steps?|iter(?:ation)?s?|it|updates?|kimg|nimg|fakes|s)[-_= ]?(\d{1,12})(?![\da-z])"
 )
@@ -107,6 +109,8 @@ def role(name: str) -> What | None:
             return "samples"
     if step_of(name)[0] is not None and not (in_name.union(*told) & STATE):
         return "samples"
+    if len(parts) > 1 and parts[0].lower() in SPLIT_FOLDERS and not in_name.union(*told) & (PREDICTION | STATE):
+        return "data"
     return None
 
 

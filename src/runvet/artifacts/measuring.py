@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from runvet.artifacts import near
-from runvet.artifacts.components import parts_of
+from runvet.artifacts.components import parts_of_cells
 from runvet.artifacts.model import Array
 
 Kind: TypeAlias = Literal["grids", "pictures", "arrays", "records", "sounds", "texts"]
 CONNECTED = 200_000  # cells of the largest grid whose connected parts are counted
-CHUNK = 4 << 20  # bytes that are measured together
-HELD = 32 << 20  # bytes of items that wait to be measured
+CHUNK = 1 << 20  # bytes that are measured together: more would not stay in the processor's cache
+HELD = 8 << 20  # bytes of items that wait to be measured
 _SEEN = 64  # cells of a grid that are looked at to guess its most frequent value
 NAN = float("nan")
+DIGEST = 16  # bytes
+Content: TypeAlias = tuple[bytes, Array]  # what a digest is made of
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,30 +99,32 @@ def measured(items: Sequence[Waiting], kind: Kind) -> list[One]:
     stack = np.stack([i.array for i in items])
     flat = stack.reshape(len(items), -1)
     if kind == "grids":
-        columns, digests = _grids(stack, flat)
+        columns, contents = _grids(stack, flat)
     elif stack.dtype == np.uint8:
-        columns, digests = _bytes(stack, flat, pictures=kind == "pictures"), _digests(flat)
+        columns, contents = _bytes(stack, kind), [(b"", row) for row in flat]
     else:
-        rows = [_numbers(row) for row in flat]
-        columns = Columns(*(np.array(c) for c in zip(*rows, strict=True)))
-        digests = _digests(flat)
-    head = f"{stack.shape[1:]}".encode()
+        low, high, mean, sd, broken = (np.array(c) for c in zip(*(_numbers(row) for row in flat), strict=True))
+        columns = Columns(low, high, mean, sd, broken)
+        if kind in ("arrays", "records") and not columns.broken.any():
+            rows = zip(flat, columns.mean.tolist(), columns.sd.tolist(), strict=True)
+            columns = replace(
+                columns, sketches=[near.array_sketch(np.asarray(r, np.float64), m, d) for r, m, d in rows]
+            )
+        contents = _in_one_type(flat)
+    shape = stack.shape[1:]
+    begun = hashlib.sha256(f"{shape}".encode(), usedforsecurity=False)
     out = []
-    for n, item in enumerate(items):
-        digest = hashlib.blake2b(head, digest_size=16)
-        for part in digests[n]:
-            digest.update(part.data)
-        sketch = b"" if columns.sketches is None else columns.sketches[n].tobytes()
-        low, high, mean, sd = (float(c[n]) for c in (columns.low, columns.high, columns.mean, columns.sd))
-        filled, whole = (NAN if c is None else float(c[n]) for c in (columns.filled, columns.whole))
-        out.append(One(item.name, item.label, item.split, stack.shape[1:], digest.digest(), low, high, mean, sd,
-                       int(columns.broken[n]), filled, whole, sketch))  # fmt: skip
+    for item, content, numbers in zip(items, contents, columns.rows(), strict=True):
+        whole = begun.copy()
+        whole.update(content[0])
+        whole.update(content[1].data)
+        out.append(One(item.name, item.label, item.split, shape, whole.digest()[:DIGEST], *numbers))
     return out
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Measures of n items, each of shape (n,); sketches (n, 256)."""
+    """Measures of n items, each of shape (n,), and the sketches of those that have one."""
 
     low: npt.NDArray[Any]
     high: npt.NDArray[Any]
@@ -128,14 +133,22 @@ class Columns:
     broken: npt.NDArray[Any]
     filled: npt.NDArray[Any] | None = None
     whole: npt.NDArray[Any] | None = None
-    sketches: near.Sketches | None = None
+    sketches: list[bytes] | None = None
+
+    def rows(self) -> Iterator[tuple[float, float, float, float, int, float, float, bytes]]:
+        """The measures of each item, in the order of `One`."""
+        n = len(self.low)
+        numbers = [np.asarray(c, np.float64).tolist() for c in (self.low, self.high, self.mean, self.sd)]
+        shares = [[NAN] * n if c is None else c.tolist() for c in (self.filled, self.whole)]
+        sketches = [b""] * n if self.sketches is None else self.sketches
+        return zip(*numbers, self.broken.tolist(), *shares, sketches, strict=True)
 
 
-def _digests(flat: Array) -> list[tuple[Array, ...]]:
-    """What a digest is made of: whole numbers in one type, so that it does not depend on how they are stored."""
-    if flat.dtype.kind not in "iub" or flat.dtype == np.uint8:
-        return [(row,) for row in flat]
-    return [(r.astype(np.uint8 if r.min() >= 0 and r.max() <= 255 else np.int64),) for r in flat]
+def _in_one_type(flat: Array) -> list[Content]:
+    """What digests are made of: whole numbers in one type, so that it does not depend on how they are stored."""
+    if flat.dtype.kind not in "iub":
+        return [(b"", row) for row in flat]
+    return [(b"", r.astype(np.uint8 if r.min() >= 0 and r.max() <= 255 else np.int64)) for r in flat]
 
 
 def _numbers(row: Array) -> tuple[float, float, float, float, int]:
@@ -150,37 +163,50 @@ def _numbers(row: Array) -> tuple[float, float, float, float, int]:
         return low, high, float(wide.mean()), sd, int(row.size - finite.size)
 
 
-def _bytes(stack: Array, flat: Array, *, pictures: bool) -> Columns:
+def _bytes(stack: Array, kind: Kind) -> Columns:
     """Items (n, *shape) of uint8, with thumbnails where they are pictures (n, h, w, c)."""
+    n, size = len(stack), math.prod(stack.shape[1:])
+    flat = stack.reshape(n, size)
     low, high = flat.min(axis=1), flat.max(axis=1)
-    wide = flat.astype(np.float32)
-    mean = (wide @ np.ones(flat.shape[1], np.float32)).astype(np.float64) / flat.shape[1]
-    square = np.einsum("ij,ij->i", wide, wide).astype(np.float64) / flat.shape[1]
+    # Row by row: sums of a few hundred squares are exact in 32 bits, sums of millions are not.
+    wide = stack.reshape(n, stack.shape[1] if stack.ndim > 2 else 1, -1).astype(np.float32)
+    mean = np.einsum("nij->ni", wide).sum(axis=1, dtype=np.float64) / size
+    square = np.einsum("nij,nij->ni", wide, wide).sum(axis=1, dtype=np.float64) / size
     sd = np.where(low == high, 0.0, np.sqrt(np.maximum(square - mean**2, 1e-12)))
-    sketches = near.picture_sketches(wide.reshape(stack.shape)) if pictures and stack.ndim == 4 else None
-    return Columns(low, high, np.where(low == high, low, mean), sd, np.zeros(len(flat), np.int64), sketches=sketches)
+    sketches = None
+    if kind == "pictures" and stack.ndim == 4:
+        sketches = [s.tobytes() for s in near.picture_sketches(wide.reshape(stack.shape))]
+    elif kind == "texts":
+        sketches = [near.text_sketch(row) for row in flat]
+    return Columns(low, high, np.where(low == high, low, mean), sd, np.zeros(n, np.int64), sketches=sketches)
 
 
-def _grids(stack: Array, flat: Array) -> tuple[Columns, list[tuple[Array, ...]]]:
+def _grids(stack: Array, flat: Array) -> tuple[Columns, list[Content]]:
     """Grids (n, *shape) of whole numbers. Only the mask looks at every cell; all else at the cells that it holds."""
     n, size = flat.shape
-    common = _most_frequent(flat)
-    mask = flat != common[:, None]
-    filled = np.array([np.count_nonzero(row) for row in mask])
+    common, mask = _most_frequent(flat)
     place = np.flatnonzero(mask)
-    owner = np.repeat(np.arange(n), filled)
+    owner = place // size
+    filled = np.bincount(owner, minlength=n)
     values = flat.reshape(-1)[place].astype(np.int64)
-    cells = (place - owner * size).astype(np.int32)
-    ends = np.cumsum(filled)
-    shaped = mask.reshape(stack.shape)
-    whole = np.full(n, NAN)
-    chosen = [i for i in range(n) if 0 < filled[i] <= size / 2 and size <= CONNECTED]
-    whole[chosen] = [p.share for p in parts_of([shaped[i] for i in chosen])]
+    mixed = near.mixed(place - owner * size, values)
+    whole = _whole(place, owner, filled, stack.shape[1:])
     low, high, mean, sd = _moments(common.astype(np.int64), values, owner, filled, size)
     columns = Columns(low, high, mean, sd, np.zeros(n, np.int64), filled / size, whole,
-                      near.grid_sketches(cells, values, owner, n))  # fmt: skip
-    parts = [slice(e - f, e) for e, f in zip(ends.tolist(), filled.tolist(), strict=True)]
-    return columns, [(common[i : i + 1].astype(np.int64), cells[p], values[p]) for i, p in enumerate(parts)]
+                      [s.tobytes() for s in near.grid_sketches(mixed, owner, n)])  # fmt: skip
+    heads = [c.tobytes() for c in common.astype(np.int64)]
+    return columns, list(zip(heads, np.split(mixed, np.cumsum(filled)[:-1]), strict=True))
+
+
+def _whole(
+    place: npt.NDArray[np.int64], owner: npt.NDArray[np.int64], filled: npt.NDArray[np.int64], shape: tuple[int, ...]
+) -> npt.NDArray[np.float64]:
+    """The share of each grid's filled cells in its largest connected part; NaN for empty, dense and large grids."""
+    size = math.prod(shape)
+    chosen = (filled > 0) & (2 * filled <= size) & (size <= CONNECTED)
+    kept = place if chosen.all() else place[chosen[owner]]
+    largest = parts_of_cells(kept, len(filled), shape)[1]
+    return np.where(chosen, largest / np.maximum(filled, 1), NAN)
 
 
 def _moments(
@@ -201,18 +227,19 @@ def _moments(
     return low, high, common + first, sd
 
 
-def _most_frequent(flat: Array) -> npt.NDArray[Any]:
-    """The most frequent value of each row (n, k)."""
+def _most_frequent(flat: Array) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """The most frequent value of each row (n, k), and which cells hold another one (n, k)."""
     # A value that fills more than half of a row is the median of nearly any sample of it, and that it does is quickly
     # counted; only other rows are sorted.
     size = flat.shape[1]
     sample = flat[:, :: max(1, size // _SEEN)]
-    guess = np.partition(sample, sample.shape[1] // 2, axis=1)[:, sample.shape[1] // 2].copy()
-    for n, row in enumerate(flat):
-        if 2 * np.count_nonzero(row == guess[n]) <= size:
-            values, counts = np.unique(row, return_counts=True)
-            guess[n] = values[counts.argmax()]
-    return np.asarray(guess)
+    guess = np.array(np.partition(sample, sample.shape[1] // 2, axis=1)[:, sample.shape[1] // 2])
+    mask = flat != guess[:, None]
+    for n in [n for n, row in enumerate(mask) if 2 * np.count_nonzero(row) >= size]:
+        values, counts = np.unique(flat[n], return_counts=True)
+        guess[n] = values[counts.argmax()]
+        mask[n] = flat[n] != guess[n]
+    return guess, mask
 
 
 def column(items: Sequence[One], name: str) -> npt.NDArray[np.float64]:

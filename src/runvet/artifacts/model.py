@@ -17,6 +17,7 @@ T = TypeVar("T")
 AHEAD = 4  # threads that read ahead
 TOGETHER = 1 << 20  # bytes of files that one thread reads before it hands them over
 CACHE = 256 << 20  # bytes of arrays that are kept once read
+KEPT_AHEAD = 16 << 20  # bytes kept of what is read from end to end: memory used again is quicker than fresh memory
 
 
 class UnreadableError(Exception):
@@ -125,7 +126,7 @@ class Artifacts:
         self, batch: list[Item], future: Future[list[Contents | UnreadableError]]
     ) -> Iterator[tuple[Item, Contents | UnreadableError]]:
         for item, known in zip(batch, future.result(), strict=True):
-            yield item, self._keep(item, known)
+            yield item, self._keep(item, known, KEPT_AHEAD)
 
     def _load_all(self, batch: list[Item]) -> list[Contents | UnreadableError]:
         return [self._load(item) for item in batch]
@@ -139,9 +140,9 @@ class Artifacts:
         except UnreadableError as error:
             return error
 
-    def _keep(self, item: Item, known: Contents | UnreadableError) -> Contents | UnreadableError:
+    def _keep(self, item: Item, known: Contents | UnreadableError, most: int = CACHE) -> Contents | UnreadableError:
         size = known.size if isinstance(known, Contents) else 0
-        if item.name not in self._read and self._kept + size <= CACHE:
+        if item.name not in self._read and self._kept + size <= most:
             self._read[item.name] = known
             self._kept += size
         return known
@@ -157,11 +158,13 @@ class Artifacts:
 def _batches(items: Sequence[Item]) -> Iterator[list[Item]]:
     """Items in runs of about a megabyte and at most 32: handing over single small files costs more than reading them."""
     batch: list[Item] = []
+    size = 0
     for item in items:
         batch.append(item)
-        if len(batch) >= 32 or sum(i.size for i in batch) > TOGETHER:
+        size += item.size
+        if len(batch) >= 32 or size > TOGETHER:
             yield batch
-            batch = []
+            batch, size = [], 0
     if batch:
         yield batch
 

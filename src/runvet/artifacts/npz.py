@@ -15,9 +15,12 @@ import numpy as np
 from numpy.lib import format as npy
 
 from runvet.artifacts.model import Array, Contents, UnreadableError
+from runvet.artifacts.opening import start_of
+from runvet.artifacts.zipped import members
 
 LIMIT = 128 << 20  # bytes of one array, and of all arrays of one file
 MEMBERS = 10_000
+SMALL = 8 << 20  # bytes of a file that is read at once
 HEADER = 10_000  # bytes of the longest header of an array
 Shapes = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
 _DAMAGE = (OSError, ValueError, EOFError, KeyError, IndexError, SyntaxError, TypeError, MemoryError, OverflowError,
@@ -82,6 +85,9 @@ def read_npy(path: Path) -> Contents:
 
 def read_npz(path: Path) -> Contents:
     """The readable arrays of an npz file; each other member is a problem. Raises UnreadableError where none is left."""
+    small = _small(path)
+    if small:
+        return Contents(small)
     arrays: dict[str, Array] = {}
     problems: list[str] = []
     left = LIMIT
@@ -93,6 +99,16 @@ def read_npz(path: Path) -> Contents:
     if not arrays:
         raise UnreadableError("; ".join(problems[:3]) or "no array in it")
     return Contents(arrays, tuple(problems))
+
+
+def _small(path: Path) -> dict[str, Array] | None:
+    """The arrays of a small file in which nothing is wrong, in a third of the time; else None, and the long way tells."""
+    data = start_of(path, SMALL)
+    found = members(data, LIMIT) if len(data) <= SMALL else None
+    try:
+        return None if found is None else {n.removesuffix(".npy"): from_bytes(d) for n, d in found.items() if n.endswith(".npy")}  # fmt: skip
+    except UnreadableError:
+        return None
 
 
 def _array(name: str, stream: BinaryIO, limit: int, problems: list[str]) -> Array | None:
@@ -148,5 +164,13 @@ def _members(path: Path, problems: list[str]) -> Iterator[tuple[str, BinaryIO]]:
 
 
 def from_bytes(data: bytes) -> Array:
-    """The array of npy bytes. Raises UnreadableError."""
-    return values(io.BytesIO(data))
+    """The array of npy bytes, which shares their memory. Raises UnreadableError."""
+    stream = io.BytesIO(data)
+    shape, fortran, kind = header(stream)
+    at, need = stream.tell(), math.prod(shape) * kind.itemsize
+    if need > len(data) - at:
+        raise UnreadableError(f"cut off: {len(data) - at:,} of {need:,} bytes")
+    try:
+        return np.frombuffer(data, kind, math.prod(shape), at).reshape(shape, order="F" if fortran else "C")
+    except _DAMAGE as error:
+        raise UnreadableError(f"damaged: {str(error)[:100]}") from None

@@ -6,12 +6,16 @@ import importlib
 import io
 import re
 from collections.abc import Mapping
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from runvet.artifacts.model import Array, Contents, UnreadableError, evenly
+from runvet.artifacts.onehot import class_axis
+from runvet.artifacts.opening import start_of
 from runvet.artifacts.png import PIXELS, decode
 
 PILLOW = (".jpg", ".jpeg", ".webp", ".bmp", ".gif")
@@ -34,11 +38,13 @@ def pictures_of(arrays: Mapping[str, Array], most: int = MOST) -> list[Array]:
     if list(arrays) == ["image"] and arrays["image"].ndim >= 2:
         return [arrays["image"]]
     numeric = {k: v for k, v in arrays.items() if v.dtype.kind in "iuf" and v.size and v.ndim >= 2}
-    named = {k: v for k, v in numeric.items() if set(_words(k)) & NAMES}
+    named = {k: v for k, v in numeric.items() if _words(k) & NAMES}
     main = max((named or numeric).values(), key=lambda v: v.size, default=None)
-    if main is None or any(set(_words(k)) & SOLID for k in numeric):
+    if main is None or any(_words(k) & SOLID for k in numeric):
         return []
     shape = main.shape
+    if not named and class_axis(main) is not None:
+        return []
     if main.ndim == 4 and min(shape[1:3]) >= 8 and (shape[3] == 3 or (named and shape[3] in (1, 4))):
         stack = main
     elif main.ndim == 4 and min(shape[2:]) >= 8 and (shape[1] == 3 or (named and shape[1] in (1, 4))):
@@ -52,21 +58,27 @@ def pictures_of(arrays: Mapping[str, Array], most: int = MOST) -> list[Array]:
     return [np.ascontiguousarray(stack[i]) for i in evenly(range(len(stack)), most)]
 
 
-def _words(name: str) -> list[str]:
-    return re.findall(r"[a-z]+", name.lower())
+@lru_cache(maxsize=4096)
+def _words(name: str) -> frozenset[str]:
+    return frozenset(re.findall(r"[a-z]+", name.lower()))
 
 
 def read_png(path: Path) -> Contents:
     """One array `image` (height, width, channels). Raises UnreadableError."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(BYTES + 1)
-    except OSError as error:
-        raise UnreadableError(str(error)) from None
+    data = start_of(path, BYTES)
     if len(data) > BYTES:
         raise UnreadableError(f"more than {BYTES:,} bytes")
     fast = _fast(data) if len(data) > 33 else None
     return Contents({"image": decode(data) if fast is None else fast})
+
+
+@cache
+def _pillow() -> Any:
+    """Pillow's reader of PNG, None where it is not installed."""
+    try:
+        return importlib.import_module("PIL.PngImagePlugin")
+    except ImportError:
+        return None
 
 
 def _fast(data: bytes) -> npt.NDArray[np.uint8] | None:
@@ -75,11 +87,13 @@ def _fast(data: bytes) -> npt.NDArray[np.uint8] | None:
     width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
     if depth != 8 or kind not in (0, 2, 6) or width * height * 4 > PIXELS:
         return None
+    library = _pillow()
+    if library is None:
+        return None
     try:
-        library = importlib.import_module("PIL.Image")
-        with library.open(io.BytesIO(data), formats=["PNG"]) as picture:
+        with library.PngImageFile(io.BytesIO(data)) as picture:
             array = np.asarray(picture)
-    except Exception:  # not installed, or damaged: the own decoder says what is wrong
+    except Exception:  # damaged: the own decoder says what is wrong
         return None
     return array[:, :, None] if array.ndim == 2 else array
 

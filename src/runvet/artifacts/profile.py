@@ -18,6 +18,7 @@ from runvet.artifacts.model import Array, Artifacts, Contents, UnreadableError, 
 from runvet.artifacts.paths import jump_ratios, jumps, paths_in
 from runvet.artifacts.pictures import pictures_of
 from runvet.artifacts.texts import texts_of
+from runvet.artifacts.units import Guess, guesses
 
 __all__ = ["Kind", "One", "Profile", "jump_ratios", "jumps", "paths_in", "profile"]
 
@@ -26,6 +27,7 @@ BYTES = 128 << 20  # bytes of files that are read
 ITEMS = 20_000  # items (files, or entries of files that stack many)
 LABELS = ("label", "labels", "class", "classes", "y", "target", "targets", "category")
 CLASSES = 1_000
+SAME = 0.02  # of the standard deviation, by which means and deviations of near arrays differ at most
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Profile:
     items: tuple[One, ...]
     unreadable: dict[str, str] = field(default_factory=dict)
     remedy: str = ""
+    units: tuple[Guess, ...] = ()  # guesses, with what they rest on
 
     def _repr_html_(self) -> str:
         """The profile in a notebook, without script."""
@@ -95,13 +98,15 @@ class Profile:
 
     @cached_property
     def _near(self) -> list[tuple[One, One]]:
-        """Pairs of near items that are no exact copies; only pictures and grids have sketches."""
+        """Pairs of near items that are no exact copies; sounds have no sketches."""
         held = [i for i in self.items if i.sketch and i.sd > 0]
-        if len(held) < 2 or self.kind not in ("pictures", "grids"):
+        if len(held) < 2:
             return []
         sketches = np.frombuffer(b"".join(i.sketch for i in held), np.uint8).reshape(len(held), -1)
-        found = near.pairs(sketches, pictures=self.kind == "pictures")
-        return [(held[a], held[b]) for a, b in found.tolist() if held[a].digest != held[b].digest]
+        shared = near.ALIKE if self.kind == "texts" else near.SHARED
+        found = near.pairs(sketches, pictures=self.kind not in ("grids", "texts"), shared=shared)
+        pairs = [(held[a], held[b]) for a, b in found.tolist() if held[a].digest != held[b].digest]
+        return pairs if self.kind not in ("arrays", "records") else [p for p in pairs if _same_size(*p)]
 
     @property
     def near_copies(self) -> tuple[tuple[One, ...], ...]:
@@ -122,6 +127,13 @@ class Profile:
         return tuple(found.values())
 
     @property
+    def near_in_train(self) -> float:
+        """Share of the training items that are near another training item: how alike items are by nature."""
+        train = {id(i) for i in self.items if i.split == "train"}
+        close = {id(i) for a, b in self._near if id(a) in train and id(b) in train for i in (a, b)}
+        return len(close) / len(train) if train else 0.0
+
+    @property
     def range(self) -> tuple[float, float]:
         """Lowest and highest finite value of all items, NaN where there is none."""
         low = [i.low for i in self.items if np.isfinite(i.low)]
@@ -135,6 +147,11 @@ class Profile:
         return float(np.mean(shares)) if shares else float("nan")
 
 
+def _same_size(a: One, b: One) -> bool:
+    """Whether two arrays of like course have the same level and spread: parallel paths are no copies."""
+    return a.shape == b.shape and abs(a.mean - b.mean) <= SAME * a.sd and abs(a.sd - b.sd) <= SAME * a.sd
+
+
 def profile(artifacts: Artifacts, name: str, entries: Sequence[Entry]) -> Profile | None:
     """The profile of files that belong together; None where no file holds anything to profile.
 
@@ -145,6 +162,7 @@ def profile(artifacts: Artifacts, name: str, entries: Sequence[Entry]) -> Profil
     measurer = Measurer()
     unreadable: dict[str, str] = {}
     kinds: Counter[Kind] = Counter()
+    ranges: dict[str, tuple[float, float]] = {}
     remedy = ""
     read = artifacts.read_ahead([e.item for e in chosen])
     for entry, (_, contents) in zip(chosen, read, strict=True):
@@ -158,6 +176,8 @@ def profile(artifacts: Artifacts, name: str, entries: Sequence[Entry]) -> Profil
             unreadable[entry.item.name] = f"in part: {contents.problems[0]}"
         kind, made = items_of(entry, contents)
         kinds[kind] += 1
+        if kind not in ("grids", "texts", "sounds"):
+            _widen(ranges, contents.arrays)
         for one in made[: ITEMS - len(measurer)]:
             measurer.add(one)
         if len(measurer) >= ITEMS:
@@ -165,7 +185,19 @@ def profile(artifacts: Artifacts, name: str, entries: Sequence[Entry]) -> Profil
     if not len(measurer) and not unreadable:
         return None
     kind = kinds.most_common(1)[0][0] if kinds else "arrays"
-    return Profile(name, kind, len(entries), len(chosen), tuple(measurer.items()), unreadable, remedy)
+    units = guesses(ranges, pictures=kind == "pictures")
+    return Profile(name, kind, len(entries), len(chosen), tuple(measurer.items()), unreadable, remedy, units)
+
+
+def _widen(ranges: dict[str, tuple[float, float]], arrays: Mapping[str, Array]) -> None:
+    """Lowest and highest finite value of each array of numbers so far; bytes need no guess."""
+    for name, array in arrays.items():
+        if array.dtype.kind not in "iuf" or array.dtype == np.uint8 or not array.size or len(ranges) > 200:
+            continue
+        held = array[np.isfinite(array)] if array.dtype.kind == "f" else array
+        if held.size:
+            low, high = ranges.get(name, (np.inf, -np.inf))
+            ranges[name] = (min(low, float(held.min())), max(high, float(held.max())))
 
 
 def items_of(entry: Entry, contents: Contents) -> tuple[Kind, list[Waiting]]:

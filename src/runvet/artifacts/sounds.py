@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import wave
 from pathlib import Path
 
@@ -22,10 +23,10 @@ def read_wav(path: Path) -> Contents:
     try:
         with wave.open(str(path), "rb") as file:
             channels, width, rate, total, *_ = file.getparams()
-            if channels > 64 or rate < 1:
-                raise UnreadableError(f"{channels} channels at {rate} Hz")
+            if channels > 64 or rate < 1 or width not in (1, 2, 3, 4):
+                raise UnreadableError(f"{channels} channels of {8 * width} bits at {rate} Hz")
             data = file.readframes(min(total, SECONDS * rate))
-    except (wave.Error, EOFError) as error:
+    except (wave.Error, EOFError, RuntimeError, ValueError, struct.error) as error:  # all of them on damaged headers
         raise UnreadableError(f"no readable WAV file: {str(error) or 'cut off'}") from None
     except OSError as error:
         raise UnreadableError(str(error)) from None

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from runvet.artifacts.model import Array, Contents, UnreadableError
 from runvet.artifacts.nbt import parse
+from runvet.artifacts.opening import start_of
 
 Ids = npt.NDArray[np.int64]
 PACKED = 32 << 20  # bytes of the largest file
@@ -36,12 +37,9 @@ def read_structure(path: Path) -> Contents:
 
     Raises UnreadableError for damage, bombs and files of another kind.
     """
-    try:
-        if path.stat().st_size > PACKED:
-            raise UnreadableError(f"more than {PACKED:,} bytes, which are not read")
-        data = path.read_bytes()
-    except OSError as error:
-        raise UnreadableError(str(error)) from None
+    data = start_of(path, PACKED)
+    if len(data) > PACKED:
+        raise UnreadableError(f"more than {PACKED:,} bytes, which are not read")
     try:
         return _grid(parse(data))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:

@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 
 from runvet.artifacts.model import Array, Contents, UnreadableError
+from runvet.artifacts.opening import start_of
 
 BYTES = 32 << 20  # larger files are read to here (JSON lines, CSV) or not at all (JSON)
 ROWS = 50_000
@@ -70,11 +71,7 @@ def read_csv(path: Path) -> Contents:
 
 
 def _bytes(path: Path) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(BYTES + 1)
-    except OSError as error:
-        raise UnreadableError(str(error)) from None
+    return start_of(path, BYTES)
 
 
 def _numbers(cells: Sequence[str]) -> Array | None:

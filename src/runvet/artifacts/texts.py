@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runvet.artifacts.model import Contents, UnreadableError
+from runvet.artifacts.opening import start_of
 
 BYTES = 8 << 20
 MOST = 20_000  # texts of one file
@@ -19,11 +20,7 @@ LONG = 13  # words that two texts share only where one is a copy (the usual leng
 
 def read_text(path: Path) -> Contents:
     """A text file: the plain value is a list of its texts (see `split`). Raises UnreadableError for binary files."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(BYTES + 1)
-    except OSError as error:
-        raise UnreadableError(str(error)) from None
+    data = start_of(path, BYTES)
     if b"\0" in data[:4096]:
         raise UnreadableError("no text")
     note = (f"the first {BYTES:,} bytes are read",) if len(data) > BYTES else ()
@@ -33,7 +30,8 @@ def read_text(path: Path) -> Contents:
 def split(text: str) -> list[str]:
     """The samples of a file: parted by rulers (`-----`, `=====`) or else by lines where most lines are long, else one.
 
-    Lines of less than 20 characters in the median belong to one text (verse, code, a play).
+    Lines of less than 20 characters in the median belong to one text (verse, code, a play); so do lines of less than 60
+    with empty ones between them (stanzas, functions, paragraphs): an empty line is an empty sample only among long ones.
     """
     lines = text.splitlines()
     rulers = [n for n, line in enumerate(lines) if len(s := line.strip()) >= 3 and len(set(s)) == 1 and s[0] in "-=*#~"]
@@ -44,7 +42,8 @@ def split(text: str) -> list[str]:
             before = at + 1
         return [p for p in parts if p][:MOST]
     lengths = sorted(len(line) for line in lines if line.strip())
-    if len(lengths) >= 3 and lengths[len(lengths) // 2] >= 20:
+    parted = any(not line.strip() for line in text.strip().splitlines())
+    if len(lengths) >= 3 and lengths[len(lengths) // 2] >= (60 if parted else 20):
         return [line.strip() for line in lines][:MOST]
     return [text.strip()]
 

@@ -133,6 +133,14 @@ def _together(folder: Folder) -> Plan | None:
         return None
     if not named and not layout and len(members) < 2:
         return None
+    for plan in members:
+        if (
+            plan.role is None
+            and words(stem(plan.name)) <= _BARE_STATE
+            and len(members) > 1
+            and any("model" in words(stem(f.name)) for f in members)
+        ):
+            plan.role = "other"  # `state.pt` beside `model_state_dict.pt`: step, schedule, configuration
     return Plan(folder.relative or ".", folder.path.name, "set", folder=folder, parts=[*members, *below], layout=layout)
 
 
@@ -206,6 +214,7 @@ def _roles_only(files: list[Plan]) -> bool:
     return any(f.role is None for f in files) and any(f.role in ("optimizer", "other") for f in files)
 
 
+_BARE_STATE = {"state", "trainer", "training", "train"}
 _MODEL_WORDS = {
     "model",
     "state",

@@ -53,6 +53,13 @@ def read_torch_zip(archive: Zip, content: Content, role: Role | None) -> None:
     loaded = interpreter.load()
     content.names.update(loaded.names)
     Walk(content, resolve, lambda data: inline_store(pickle, data)).run(loaded.value, role)
+    orphans = [m for n, m in archive.members.items() if n.startswith(f"{top}data/") and m.size]
+    if orphans and not content.found:
+        size = sum(m.size for m in orphans)
+        content.damaged(
+            f"its directory lists {len(orphans)} storages of {size:,} bytes that its data.pkl knows nothing of:"
+            " another save wrote over its head"
+        )
 
 
 def persistent_storage(value: Any) -> Storage:

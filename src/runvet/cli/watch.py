@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,6 +118,26 @@ class _Alarm:
             click.echo(f"runvet: --exec: the command ended with status {self.process.returncode}", err=True)
 
 
+@contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Ctrl-C ends a look at once, and is remembered: an exception that lands in a callback is lost otherwise."""
+    came = threading.Event()
+
+    def told(*_: object) -> None:
+        came.set()
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGINT, told)
+    except ValueError:  # not the main thread: signals are somebody else's
+        yield came
+        return
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class _Screen:
     """Tells of every look, and ends the watch."""
 
@@ -130,15 +153,18 @@ class _Screen:
     def watch(self, interval: float, seconds: float | None, until: str | None) -> None:
         """Look every `interval` seconds until the run ends, the time is over or Ctrl-C."""
         start = time.monotonic()
-        try:
-            while True:
-                over = self.look(waiting=seconds != 0.0, until=until)
-                left = None if seconds is None else seconds - (time.monotonic() - start)
-                if over or (left is not None and left <= 0):
-                    break
-                time.sleep(interval if left is None else min(interval, left))
-        except KeyboardInterrupt:
-            self.say("interrupted")
+        with _interrupts() as interrupted:
+            try:
+                while not interrupted.is_set():
+                    over = self.look(waiting=seconds != 0.0, until=until)
+                    left = None if seconds is None else seconds - (time.monotonic() - start)
+                    if over or (left is not None and left <= 0):
+                        break
+                    interrupted.wait(interval if left is None else min(interval, left))
+            except KeyboardInterrupt:
+                interrupted.set()
+            if interrupted.is_set():
+                self.say("interrupted")
         self.alarm.end()
 
     def look(self, *, waiting: bool, until: str | None) -> bool:

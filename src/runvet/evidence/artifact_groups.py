@@ -11,6 +11,7 @@ from runvet.evidence import Missing, provides
 from runvet.run import Run, Stage
 
 ARRAYS = (".npz", ".npy", ".h5", ".hdf5", ".schem", ".schematic", ".nbt")  # grids, stacks of pictures, numbers
+GRIDS = (*ARRAYS, ".json")  # a JSON file may hold a grid as nested lists
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 SOUNDS = (".wav",)
 TEXTS = (".txt", ".jsonl", ".parquet")
@@ -30,7 +31,7 @@ def stage_groups(run: Run, stage: Stage) -> StageGroups | Missing:
     if run.artifacts is None:
         return Missing("no files beside the logs", applicable=False)
     kept = run.artifacts
-    found = kept.memo("groups", lambda: groups(kept.items, ARRAYS + PICTURES + SOUNDS + TEXTS))
+    found = kept.memo("groups", lambda: groups(kept.items, (*GRIDS, *PICTURES, *SOUNDS, *TEXTS)))
     samples = tuple(g for g in found if g.what == "samples" and owner(g.name, run.stages) is stage)
     data = tuple(g for g in found if g.what == "data")
     if not samples and not data:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from runvet.evidence import Missing, provides
 from runvet.run import Setting, Stage
 
-CWD = frozenset({"cwd", "working_directory", "work_directory", "current_directory", "original_cwd"})
+CWD = frozenset({"cwd", "working_directory", "working_dir", "work_directory", "current_directory", "original_cwd"})
 COMMIT = frozenset(
     {"git_commit", "commit", "git_sha", "git_hash", "commit_hash", "git_revision", "git_rev", "revision"}
 )
@@ -89,7 +89,7 @@ def _record(source: str, told: list[Setting]) -> Environment | None:
             commit = commit or value
         elif last in DIRTY and isinstance(value, bool):
             dirty = value
-        elif last in ("world_size", "num_processes", "nproc_per_node") and isinstance(value, (int, float)):
+        elif last in ("world_size", "num_processes", "nproc_per_node", "num_gpus", "n_gpus", "gpu_count") and isinstance(value, (int, float)):
             world = float(value)
         elif last in ("time", "timestamp", "date", "started", "startedat", "start_time") and not time:
             time = str(value)

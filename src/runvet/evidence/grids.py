@@ -15,7 +15,7 @@ from runvet.artifacts.grouping import Entry, Group
 from runvet.artifacts.labels import labelled
 from runvet.artifacts.model import Artifacts, UnreadableError, evenly
 from runvet.evidence import Missing, provides
-from runvet.evidence.artifact_groups import ARRAYS, StageGroups
+from runvet.evidence.artifact_groups import GRIDS, StageGroups
 from runvet.run import FloatArray, Plain, Stage
 
 SAMPLES = 64  # samples of the last step that are read
@@ -95,8 +95,8 @@ class GridSamples:
 
 @provides
 def grid_samples(found: StageGroups, stage: Stage) -> GridSamples | Missing:
-    made = [g for g in found.samples if g.entries[0].item.suffix in ARRAYS]
-    real = [g for g in found.data if g.entries[0].item.suffix in ARRAYS]
+    made = [g for g in found.samples if g.entries[0].item.suffix in GRIDS]
+    real = [g for g in found.data if g.entries[0].item.suffix in GRIDS]
     samples = next(
         (s for s in (_read(found.artifacts, labelled(found.artifacts, g.last), SAMPLES) for g in made) if s), []
     )

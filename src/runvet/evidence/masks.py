@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,8 @@ def masks(run: Run, stage: Stage, saved: Predictions | None) -> Masks | Missing:
         return Missing(
             "no mask beside its truth", "log the mean of predicted and true masks at evaluation", applicable=False
         )
-    return Masks(tuple({(m.name, m.where): m for m in found}.values()))
+    # A summary is read as settings, too: the same two means are the same mask.
+    return Masks(tuple({(m.pred, m.true): m for m in reversed(found)}.values())[::-1])
 
 
 def _told(settings: list[Setting]) -> Iterator[Mask]:
@@ -88,6 +89,16 @@ def _summaries(artifacts: Artifacts) -> Iterator[Mask]:
             continue
         if isinstance(plain, dict):
             yield from _means(dict(_flat(plain)), item.name)
+    tables = [i for i in artifacts.items if i.suffix == ".csv" and i.size < 16 << 20 and _SUMMARY & {w for p in i.parts[-2:] for w in words(p)}]
+    for item in evenly(tables, FILES):
+        try:
+            columns = artifacts.read(item).arrays
+        except UnreadableError:
+            continue
+        # One row a sample: the mean over them.
+        known = {k: float(v[np.isfinite(v)].mean()) for k, v in columns.items() if v.ndim == 1 and np.isfinite(v).any()}
+        rows = max((len(v) for v in columns.values()), default=0)
+        yield from (replace(m, samples=rows) for m in _means(known, item.name))
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, float]]:

@@ -11,7 +11,7 @@ from runvet.artifacts.grids import grids_of
 from runvet.artifacts.model import UnreadableError, evenly
 from runvet.artifacts.texture import roughness
 from runvet.evidence import Missing, provides
-from runvet.evidence.artifact_groups import ARRAYS, StageGroups
+from runvet.evidence.artifact_groups import ARRAYS, GRIDS, StageGroups
 from runvet.evidence.grids import GridSamples, Solid, filled
 from runvet.evidence.pictures import Picture, PictureSamples, thumbnail
 from runvet.run import FloatArray
@@ -68,7 +68,7 @@ def sweep(found: StageGroups, grids: GridSamples | None, pictures: PictureSample
 
 
 def _grids(found: StageGroups, grids: GridSamples) -> Sweep:
-    group = next(g for g in found.samples if g.name == grids.where and g.entries[0].item.suffix in ARRAYS)
+    group = next(g for g in found.samples if g.name == grids.where and g.entries[0].item.suffix in GRIDS)
     out = []
     for step in evenly(group.steps, STEPS) if len(group.steps) > 1 else ():
         read: list[Solid] = []

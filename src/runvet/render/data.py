@@ -34,6 +34,8 @@ def _profile(one: Profile) -> Iterator[str]:
         yield f"  values      {low:.6g} to {high:.6g}, mean {np.mean([i.mean for i in one.items]):.4g}, standard deviation within an item {np.median([i.sd for i in one.items]):.4g}"
         if np.isfinite(one.background):
             yield f"  background  {100 * one.background:.1f} % of the cells hold their item's most frequent value: a model that answers it everywhere is right as often"
+    for guess in one.units[:ROWS]:
+        yield f"  unit        {guess.name}: {guess.unit}{'' if guess.told else ' (a guess)'}, {guess.why}"
     if one.splits:
         yield "  splits      " + ", ".join(f"{k} {n:,}" for k, n in sorted(one.splits.items()))
     yield from _classes(one)
@@ -56,12 +58,15 @@ def _classes(one: Profile) -> Iterator[str]:
 
 def _faults(one: Profile) -> Iterator[str]:
     copies = sum(len(g) - 1 for g in one.repeated)
+    close, held = one.near_copies, one.near_overlap
     rows: list[tuple[str, int, str]] = [
         ("unreadable", len(one.unreadable), next((f"{n}: {w}" for n, w in one.unreadable.items()), "")),
         ("non-finite", len(one.broken), one.broken[0].name if one.broken else ""),
         ("constant", len(one.constant), one.constant[0].name if one.constant else ""),
         ("copies", copies, f"{one.repeated[0][0].name} = {one.repeated[0][1].name}" if copies else ""),
+        ("near copies", sum(len(g) - 1 for g in close), f"{close[0][0].name} ~ {close[0][1].name}" if close else ""),
         ("in train too", len(one.overlap), one.overlap[0][0].name if one.overlap else ""),
+        ("near train", len(held), f"{held[0][0].name} ~ {held[0][1].name}" if held else ""),
     ]
     found = [(what, n, where) for what, n, where in rows if n]
     for what, n, where in found:
@@ -101,6 +106,8 @@ def _plain(one: Profile) -> dict[str, Any]:
         "low": _finite(low), "high": _finite(high), "background": _finite(one.background),
         "constant": _names(one.constant), "non_finite": _names(one.broken), "copies": sum(len(g) - 1 for g in one.repeated),
         "copy_groups": [_names(g) for g in one.repeated[:50]], "overlap": [[a.name, b.name] for a, b in one.overlap[:100]],
+        "near_copies": [_names(g) for g in one.near_copies[:50]], "near_overlap": [[a.name, b.name] for a, b in one.near_overlap[:100]],
+        "units": [{"name": g.name, "unit": g.unit, "why": g.why, "told": g.told} for g in one.units],
         "unreadable": dict(list(one.unreadable.items())[:100]), "remedy": one.remedy,
     }  # fmt: skip
 

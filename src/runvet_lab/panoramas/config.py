@@ -19,6 +19,7 @@ class Data:
     towns: list[int] = field(default_factory=lambda: [0])
     new_towns: list[int] = field(default_factory=lambda: [100])
     drives: int = 300  # through each town
+    val_towns: list[int] = field(default_factory=list)  # empty: the known ones
     val_drives: int = 24
     agents: int = 2
     steps: int = 31  # moments of a drive, 0.1 s apart
@@ -29,7 +30,10 @@ class Data:
     slope: float = 0.0  # degrees of roll and pitch
     backend: str = "numpy"  # of the ray caster: numpy, torch
     device: str = "cpu"
+    euler_order: str = "carla"  # by which a tree's angles are read: carla, zyx (scipy's extrinsic), ZYX
     crop: bool = False  # cuts a tree's pictures to the panorama's shape before the warp, which loses rows
+    bilinear: bool = False  # samples a tree's depth between pixels, holes included
+    pairs: int = 0  # samples that are trained on, 0 for all
     val_is_train: bool = False  # reads the training drives again as validation
 
 
@@ -67,12 +71,12 @@ class Train:
     compass_noise: float = 10.0  # degrees of the relative heading that is known beforehand
     print_every: int = 20
     save_every: int = 1  # epochs
-    evaluate: bool = True  # at the end: predictions, summaries, parity
+    evaluate: str = "all"  # at the end: all, parity (of inputs and outputs only), none
     log_formats: list[str] = field(default_factory=lambda: ["jsonl"])  # jsonl, csv, tensorboard
     select_by: str = "mean"  # mean, median: of the held-out batches' losses, which decides the best checkpoint
     world_size_sim: int = 0  # the sampler's arithmetic of so many ranks, on one process
     on_world_change: str = "refuse"  # refuse, replan, ignore: what resuming does when the world size is another
-    provenance: bool = True  # a side-car beside every artefact
+    stop_after: int = 0  # epochs after which this process ends, as a job's time limit does
 
 
 @dataclass
@@ -83,6 +87,24 @@ class Infer:
     pose_source: str = "pred"  # pred, gt
     depth_source: str = "pred"  # pred, gt
     feed_truth: bool = False  # gives the true pose and depth to the model, as leaked inputs
+    unattributed: list[str] = field(default_factory=list)  # splits whose evaluation names no weights and no code
+
+
+@dataclass
+class Tree:
+    """An OPV2V tree to write and to check, for what goes wrong before any training."""
+
+    scenarios: int = 2  # of each split
+    agents: int = 2
+    steps: int = 9
+    every: int = 4
+    width: int = 200
+    height: int = 150
+    slope: float = 4.0  # degrees
+    kind: str = "z"  # what the depth files hold: ray, z
+    declared: str = ""  # what depth.json says, empty: the truth
+    axes: str = "opencv"  # of the exported poses: opencv, or carla (one side only, which mirrors)
+    fill: float = 1.0  # share of pixels with depth
 
 
 @dataclass
@@ -90,6 +112,10 @@ class Config:
     """All of a run."""
 
     seed: int = 0
+    story: str = "train"  # what is done: train, tree, resume, checkout
+    then: list[str] = field(default_factory=list)  # pairs that change the configuration when the run is resumed
+    processes: list[int] = field(default_factory=list)  # of a first and a resumed start under torchrun; empty: this one
+    tree: Tree = field(default_factory=Tree)
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)

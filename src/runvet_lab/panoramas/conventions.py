@@ -52,6 +52,16 @@ CONVENTIONS: dict[str, Callable[[Sequence[float] | F], F]] = {
 }
 
 
+NAMES = {"carla": "unreal", "zyx": "extrinsic zyx", "ZYX": "right-handed ZYX"}
+
+
+def named(euler: str) -> str:
+    """The key of CONVENTIONS for `carla`, `zyx` (extrinsic, as scipy reads it) or `ZYX` (intrinsic). Raises ValueError."""
+    if euler not in NAMES:
+        raise ValueError(f"unknown convention {euler!r}; known are {', '.join(NAMES)}")
+    return NAMES[euler]
+
+
 def angles(matrix: F) -> F:
     """[x, y, z, roll, yaw, pitch] in metres and degrees, such that `unreal` gives the matrix again (|pitch| < 90)."""
     pitch = np.arcsin(np.clip(matrix[2, 0], -1, 1))

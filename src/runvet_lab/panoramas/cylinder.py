@@ -41,7 +41,9 @@ class Depth:
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """A panorama: `colour` (rows, columns, 3) uint8, `depth` (rows, columns) along the ray, 0 where unknown, `seen`."""
+    """A panorama: `colour` (rows, columns, 3) uint8, `depth` (rows, columns) along the ray, 0 where unknown, and `seen`:
+    what is in the field of view of some camera for things far away, whatever stands in between.
+    """
 
     colour: npt.NDArray[np.uint8]
     depth: F
@@ -80,24 +82,38 @@ def fuse(
     rig: Sequence[Sequence[float]] = RIG,
     parallax: bool = True,
     cropped_to: tuple[int, int] | None = None,
+    bilinear: bool = False,
 ) -> Fused:
     """Pictures (k, h, w, 3) and depth (k, h, w) of the rig's cameras as the panorama of the car's middle.
 
     With `parallax`, the distance of each pixel is found by going back and forth between panorama and camera; without, rays
     are turned but not moved, which draws near things aside. Nearest pixels are taken: no depth is mixed with holes.
-    `cropped_to` as of `coverage`: what a preprocessing loses that cuts pictures to the panorama's shape.
+    `cropped_to` as of `coverage`: what a preprocessing loses that cuts pictures to the panorama's shape. `bilinear`: take
+    depth between pixels, holes (0) included, as a resize of the depth map does; values next to holes come out too short.
     """
-    colour = np.zeros((*pano.shape, 3), np.uint8)
+    colour, seen = np.zeros((*pano.shape, 3), np.uint8), np.zeros(pano.shape, bool)
     depth, best = np.zeros(pano.shape), np.full(pano.shape, np.inf)
-    along = depths.along_ray(camera)
+    along = np.stack([_blurred(one) for one in depths.along_ray(camera)]) if bilinear else depths.along_ray(camera)
     lost = _rows_lost(camera, cropped_to)
     for number, mount in enumerate(rig):
         pose = _to_centre(mount)
+        row, column, inside = _pixel(camera, pano.rays @ pose[:3, :3])
+        far = inside & (row >= lost) & (row < camera.shape[0] - lost)
+        colour[far & ~seen] = pictures[number][row[far & ~seen], column[far & ~seen]]
+        seen |= far
         row, column, inside, distance, error = _found(pano, camera, along[number], pose, parallax=parallax)
         better = inside & (error < best) & (row >= lost) & (row < camera.shape[0] - lost)
         colour[better] = pictures[number][row[better], column[better]]
         depth[better], best[better] = distance[better], error[better]
-    return Fused(colour, depth, np.isfinite(best))
+    return Fused(colour, depth, seen | np.isfinite(best))
+
+
+def _blurred(depth: F) -> F:
+    """Half-way between four pixels each: what bilinear sampling gives at a place between them."""
+    right = np.concatenate([depth[:, 1:], depth[:, -1:]], axis=1)
+    both = (depth + right) / 2
+    out: F = (both + np.concatenate([both[1:], both[-1:]])) / 2
+    return out
 
 
 def _rows_lost(camera: Sensor, cropped_to: tuple[int, int] | None) -> int:

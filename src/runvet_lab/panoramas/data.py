@@ -38,7 +38,14 @@ def _fused(config: Config, name: str) -> Views:
     data = config.data
     depth = Path(data.depth_root) if data.depth_root else None
     return dataset.from_tree(
-        Path(data.root), TREE[name], columns=data.columns, rows=data.rows, depth_root=depth, crop=data.crop
+        Path(data.root),
+        TREE[name],
+        columns=data.columns,
+        rows=data.rows,
+        depth_root=depth,
+        crop=data.crop,
+        bilinear=data.bilinear,
+        euler=data.euler_order,
     )
 
 
@@ -48,7 +55,7 @@ def _generated(config: Config, name: str) -> Views:
         raise opv2v.DataProblem(f"unknown mask {data.mask!r}; known are {', '.join(dataset.MASKS)}")
     seed = SEEDS["train" if name == "val" and data.val_is_train else name]
     return dataset.generate(
-        data.new_towns if name == "newtown" else data.towns,
+        {"newtown": data.new_towns, "val": data.val_towns or data.towns}.get(name, data.towns),
         drives=data.drives if name == "train" else data.val_drives,
         agents=data.agents,
         steps=data.steps,

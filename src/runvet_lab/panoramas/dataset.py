@@ -77,10 +77,12 @@ def generate(
 ) -> Views:
     """Exact panoramas of `drives` drives through each town. Raises ValueError for an unknown mask."""
     pano, parts, moment = sensors.panorama(columns, rows), [], 0
-    for town in towns:
+    for place, town in enumerate(towns):
         street = scene.town(town)
         for drive in range(drives):
-            run = scene.scenario(street, (seed * 1009 + town) * 10_007 + drive, agents=agents, steps=steps, slope=slope)
+            run = scene.scenario(
+                street, (seed * 1009 + town) * 10_007 + 997 * place + drive, agents=agents, steps=steps, slope=slope
+            )
             at = np.arange(0, run.steps, every)
             for agent in range(agents):
                 poses, boxes = scene.around(run, agent, at)
@@ -127,34 +129,42 @@ def from_tree(
     parallax: bool = True,
     depth_root: Path | None = None,
     crop: bool = False,
+    bilinear: bool = False,
+    euler: str = "carla",
 ) -> Views:
     """Panoramas fused from the cameras of an OPV2V tree; the mask is what the cameras cover. Raises DataProblem.
 
     `crop`: cut pictures to the panorama's shape before the warp, as some preprocessing does; rows are lost.
+    `bilinear`: sample depth between pixels, holes included. `euler`: by which convention poses are read.
     """
-    image = need("PIL.Image")
     kind = opv2v.depth_kind(depth_root or root)
     if kind is None:
         raise opv2v.DataProblem(f"{depth_root or root}: no depth.json that says whether depth is along the ray or z")
+    read = conventions.CONVENTIONS[conventions.named(euler)]
     pano, parts = sensors.panorama(columns, rows), []
     moments: dict[tuple[str, str], int] = {}
     for frame in opv2v.frames(root, split, depth_root):
         meta = opv2v.meta(frame.meta)
         try:
-            pictures = np.stack([np.asarray(image.open(path).convert("RGB")) for path in frame.pictures])
+            pictures = np.stack([_picture(path) for path in frame.pictures])
             depths = np.stack([np.load(path, allow_pickle=False) for path in frame.depths]).astype(float)
         except (OSError, ValueError) as error:
             raise opv2v.DataProblem(f"{frame.meta.parent}/{frame.frame}: {error}") from None
         camera = sensors.camera(pictures.shape[2], pictures.shape[1], np.deg2rad(opv2v.VIEW))
         shape = (columns, rows) if crop else None
-        read = cylinder.Depth(depths, kind)
-        fused = cylinder.fuse(pano, pictures, read, camera, parallax=parallax, cropped_to=shape)
+        stored = cylinder.Depth(depths, kind)
+        fused = cylinder.fuse(pano, pictures, stored, camera, parallax=parallax, cropped_to=shape, bilinear=bilinear)
         depth = np.where((fused.depth > 0) & (fused.depth < FARTHEST), fused.depth, 0).astype(np.float32)
-        pose = conventions.from_carla(conventions.unreal(meta.lidar))
+        pose = conventions.from_carla(read(meta.lidar))
         number = moments.setdefault((frame.scenario, frame.frame), len(moments))
         one = np.array([number]), np.array([int(frame.agent)]), np.array([0])
         parts.append(Views(fused.colour[None], depth[None], fused.seen[None], pose[None], *one))
     return joined(parts)
+
+
+def _picture(path: Path) -> npt.NDArray[np.uint8]:
+    with need("PIL.Image").open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
 
 
 def joined(parts: Iterable[Views]) -> Views:

@@ -62,7 +62,9 @@ def batch(split: Held, which: Tensor, *, noise: float, seed: int, device: torch.
     compass = wrapped(heading - heading[:, :1] + math.radians(noise) * wrong)
     compass[:, 0] = 0
     parts = (split.depth[rows], split.mask[rows], *relative(place, heading))
-    return Batch(normalised(split.colour[rows].to(device)), compass.to(device), Truth(*(part.to(device) for part in parts)))
+    return Batch(
+        normalised(split.colour[rows].to(device)), compass.to(device), Truth(*(part.to(device) for part in parts))
+    )
 
 
 def relative(place: Tensor, heading: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from statistics import fmean, median
@@ -37,13 +37,13 @@ class TextLog:
 
 
 class Meters:
-    """The values of one epoch. `whole`: medians over the whole epoch, as held-out sets are printed."""
+    """The values of one epoch. `whole`: one line at its end with medians over all of it, as held-out sets are printed."""
 
     def __init__(self, log: TextLog, header: str, steps: int, every: int, *, whole: bool = False) -> None:
         self._log, self._header, self._steps, self._every = log, header, steps, every
         self._last: dict[str, deque[float]] = {}
         self._all: dict[str, list[float]] = {}
-        self._window = steps if whole else WINDOW
+        self._window, self._whole = (steps if whole else WINDOW), whole
         self._begun = self._at = time.perf_counter()
 
     def add(self, step: int, values: Mapping[str, float], rate: float | None = None) -> bool:
@@ -53,28 +53,29 @@ class Meters:
             self._last.setdefault(name, deque(maxlen=max(self._window, 1))).append(value)
             self._all.setdefault(name, []).append(value)
         self._at = now
-        if step % self._every and step != self._steps - 1:
+        last = step == self._steps - 1
+        if not last and (self._whole or step % self._every):
             return False
         left = timedelta(seconds=int((self._steps - step - 1) * fmean(self._all["time"])))
         place = f"[{step:>{len(str(self._steps))}}/{self._steps}]"
         lr = [] if rate is None else [f"lr: {rate:.6f}"]
-        parts = [f"{self._header}  {place}", f"eta: {left}", *lr, *self._told(values), f"time: {fmean(self._last['time']):.4f}"]
+        parts = [
+            f"{self._header}  {place}",
+            f"eta: {left}",
+            *lr,
+            *self._told(values),
+            f"time: {fmean(self._last['time']):.4f}",
+        ]
         self._log.say("  ".join(parts))
         return True
 
     def close(self) -> dict[str, float]:
-        """Print the length of the epoch and its averages; the mean of each value."""
+        """Print how long the epoch took; the mean of each value."""
         took = time.perf_counter() - self._begun
         self._log.say(
             f"{self._header} Total time: {timedelta(seconds=int(took))} ({took / max(self._steps, 1):.4f} s / it)"
         )
-        names = [name for name in self._all if name != "time"]
-        self._log.say("Averaged stats: " + "  ".join(self._told(names)))
-        return {name: fmean(self._all[name]) for name in names}
+        return {name: fmean(self._all[name]) for name in self._all if name != "time"}
 
-    def median(self, name: str) -> float:
-        """The median of a value over the epoch."""
-        return median(self._all[name])
-
-    def _told(self, names: Mapping[str, float] | list[str]) -> list[str]:
+    def _told(self, names: Iterable[str]) -> list[str]:
         return [f"{name}: {median(self._last[name]):.4f} ({fmean(self._all[name]):.4f})" for name in names]

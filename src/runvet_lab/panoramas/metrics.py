@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -30,7 +31,7 @@ class Predicted:
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What the training data say without any picture: `depth` (r, c), `mask` (r, c), mean `move` (2,), `compass` degrees."""
+    """What the training data say without any picture: `depth` (r, c), `mask` (r, c), mean `move` (2,), `compass` degrees (standard deviation)."""
 
     depth: F32
     mask: F32
@@ -39,7 +40,7 @@ class Prior:
 
 
 def prior(truth: Predicted, compass: float) -> Prior:
-    """Of the training samples: mean log depth and mean mask of each pixel, mean translation, and the compass's error."""
+    """Of the training samples: mean log depth and mean mask of each pixel, mean translation, and the compass's standard error."""
     known = truth.depth > 0
     logs = np.log(np.where(known, truth.depth, 1.0)).sum((0, 1)) / np.maximum(known.sum((0, 1)), 1)
     return Prior(np.exp(logs), truth.mask.mean((0, 1)), truth.move.reshape(-1, 2).mean(0), compass)
@@ -83,7 +84,7 @@ def _pose(predicted: Predicted, truth: Predicted, known: Prior) -> dict[str, flo
         "trans_median_m": float(np.median(off)),
         "trans_skill": 1 - (rmse / max(mean, 1e-9)) ** 2,
         "rot_mean_deg": float(turn.mean()),
-        "rot_mean_deg_baseline": known.compass,
+        "rot_mean_deg_baseline": known.compass * math.sqrt(2 / math.pi),  # mean of a normal error without its sign
         "rot_share_over_90": float((turn > 90).mean()),
     }
 

@@ -6,9 +6,8 @@ Panoramas close on themselves: columns are padded from the other side, rows by r
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +20,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as pict
 REACH = 30.0  # metres that a code of 1 means
 
 
-@dataclass(frozen=True, slots=True)
-class Out:
+class Out(NamedTuple):
     """Outputs for s samples of n views. `depth` (s, n, r, c): log of depth over scale; `scale` (s, n): log metres;
     `mask` (s, n, r, c) logits; `sure` (s, n, r, c): log confidence; `move` (s, n, n, 2): metres from view i to view j
     in the heading of view i; `turn` (s, n, n): heading of j seen from i, radians.
@@ -102,8 +100,9 @@ class Dense(nn.Module):
         self.up2 = nn.Sequential(Around(5 * w, 2 * w), _norm(2 * w), nn.SiLU())
         self.up1 = nn.Sequential(Around(3 * w, w), _norm(w), nn.SiLU(), Around(w, w), nn.SiLU())
         self.maps = nn.Sequential(Around(w, 3 * 4), nn.PixelShuffle(2))
-        self.scale = nn.Sequential(nn.Linear(self.features, w), nn.SiLU(), nn.Linear(w, 1))
-        nn.init.constant_(self.scale[2].bias, math.log(10.0))
+        last = nn.Linear(w, 1)
+        nn.init.constant_(last.bias, math.log(10.0))
+        self.scale = nn.Sequential(nn.Linear(self.features, w), nn.SiLU(), last)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """(n, 3, r, c) -> depth, mask, confidence (n, r, c) each, scale (n,), tokens (n, azimuths, features)."""
@@ -157,9 +156,7 @@ class Pooled(nn.Module):
         """(s, n, azimuths, features) -> metres (s, n, n, 2) and radians (s, n, n)."""
         pooled = tokens.mean(2)
         views = pooled.shape[1]
-        both = torch.cat(
-            [pooled[:, :, None].expand(-1, -1, views, -1), pooled[:, None].expand(-1, views, -1, -1)], -1
-        )
+        both = torch.cat([pooled[:, :, None].expand(-1, -1, views, -1), pooled[:, None].expand(-1, views, -1, -1)], -1)
         out = self.head(both)
         return REACH * out[..., :2], torch.atan2(out[..., 3], out[..., 2] + 1e-6)
 
@@ -172,7 +169,9 @@ class Frozen(nn.Module):
         transformers = need("transformers", "backbones")
         if not (Path(path) / "config.json").is_file():
             raise ValueError(f"{path}: a folder with config.json and weights of a transformers model is expected")
-        self.model: Any = transformers.AutoModel.from_pretrained(path, local_files_only=True).eval().requires_grad_(False)
+        self.model: Any = (
+            transformers.AutoModel.from_pretrained(path, local_files_only=True).eval().requires_grad_(False)
+        )
         self.patch = int(self.model.config.patch_size)
         self.project = nn.Conv2d(int(self.model.config.hidden_size), features, 1)
 
@@ -189,7 +188,9 @@ class Frozen(nn.Module):
         with torch.no_grad():
             found = self.model(pixel_values=resized, interpolate_pos_encoding=True).last_hidden_state
         high, wide = rows // self.patch, columns // self.patch
-        grid = found[:, found.shape[1] - high * wide :].transpose(1, 2).unflatten(2, (high, wide))  # without class tokens
+        grid = (
+            found[:, found.shape[1] - high * wide :].transpose(1, 2).unflatten(2, (high, wide))
+        )  # without class tokens
         out: Tensor = self.project(functional.interpolate(grid, tuple(size), mode="bilinear"))
         return out
 

@@ -6,10 +6,12 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict
 from datetime import datetime, timezone
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,12 @@ SUFFIX = ".provenance.json"
 PACKAGES = ("torch", "numpy", "lightning-fabric", "runvet")
 
 
+@cache
 def code() -> dict[str, Any]:
-    """The imported package's folder, its commit, a digest of uncommitted changes, and versions."""
+    """The imported package's folder, its commit, a digest of uncommitted changes, and versions.
+
+    Looked up once in a process: what was imported does not change when the folder does.
+    """
     root = Path(runvet_lab.__file__).resolve().parent
     changes = _git(root, "diff", "HEAD")
     return {
@@ -59,11 +65,16 @@ def environment(folder: Path, config: Config, world_size: int) -> Path:
 
 def beside(path: Path, config: Config, **facts: Any) -> None:
     """The side-car of an artefact: its own digest, code, configuration, and `facts` such as the checkpoint."""
-    if not config.train.provenance:
-        return
     now = datetime.now(tz=timezone.utc).isoformat(timespec="seconds")
     own = digest(path) if path.is_file() else ""
-    content = {"artefact": path.name, "sha256": own, "created": now, "config_hash": config_hash(config), **facts, **code()}
+    content = {
+        "artefact": path.name,
+        "sha256": own,
+        "created": now,
+        "config_hash": config_hash(config),
+        **facts,
+        **code(),
+    }
     _write(path.with_name(path.name + SUFFIX), content)
 
 
@@ -74,18 +85,19 @@ def config_hash(config: Config) -> str:
 
 def digest(path: Path) -> str:
     """SHA-256 of a file."""
+    made = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if sys.version_info >= (3, 11) else _slowly(file)
+        while block := file.read(1 << 20):
+            made.update(block)
+    return made.hexdigest()
 
 
 def tree_digest(root: Path) -> str:
     """SHA-256 over the names and sizes below a folder."""
-    listed = sorted(f"{path.relative_to(root).as_posix()} {path.stat().st_size}" for path in root.rglob("*") if path.is_file())
+    listed = sorted(
+        f"{path.relative_to(root).as_posix()} {path.stat().st_size}" for path in root.rglob("*") if path.is_file()
+    )
     return hashlib.sha256("\n".join(listed).encode()).hexdigest()
-
-
-def _slowly(file: Any) -> str:
-    return hashlib.sha256(file.read()).hexdigest()
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
@@ -93,8 +105,13 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 
 
 def _git(root: Path, *words: str) -> str | None:
+    program = shutil.which("git")
+    if program is None:
+        return None
     try:
-        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=20)
+        done = subprocess.run(  # noqa: S603  (no shell, and only words of this file)
+            [program, "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=20
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout

@@ -162,7 +162,7 @@ def judge(names: tuple[str, ...], out: Path | None, table: Path | None, short: b
     from runvet_lab.base import judged
 
     keep = out or Path(tempfile.mkdtemp(prefix="trajectories-"))
-    pairs = ["data.scenes=60", "launch.threads=1"] if short else []
+    pairs = ["data.scenes=72", "launch.threads=1"] if short else []
     with plain_errors():
         paths = [recipe(name) for name in names] or sorted(RECIPES.glob("*.yaml"))
         rows = judged.table(paths, lambda path, folder: run(path, folder, pairs), keep)

@@ -15,10 +15,11 @@ class Data:
     scenes: int = 240
     targets: str = "ego"  # ego, world, wrong_yaw, heading_from_step, first_car, cross_batch
     split: str = "scene"  # scene, frame
-    outliers: float = 0.0  # share of training paths that are 20 times too long
-    leak_end: bool = False  # writes the end point into the text
+    outliers: float = 0.0  # share of generated training paths that are 20 times too long
+    leak_end: bool = False  # writes the end point into the generated text
     blank: str = "none"  # none, vehicle, roadside, both: pictures that are set to zero
     swap_roadside: bool = False  # takes the roadside picture of another sample
+    width: int = 96  # pixels of generated pictures; half as high
     skip_broken: bool = False
 
 
@@ -40,12 +41,13 @@ class Model:
 class Train:
     """The recipe."""
 
-    epochs: int = 18
+    epochs: int = 20
     batch_size: int = 32
     lr: float = 1e-3
     backbone_lr: float = 0.0  # 0: the same
     weight_decay: float = 1e-4
     loss: str = "smooth_l1"  # smooth_l1, huber, mse, l1
+    beta: float = 0.1  # of smooth_l1: where it turns from squares to absolute values; torch's own is 1
     huber_delta: float = 10.0
     horizon_weight: float = 1.0  # weight of the last position, of the first one 1
     normalise: bool = True  # targets by mean and standard deviation of each position
@@ -54,7 +56,7 @@ class Train:
     distil_weight: float = 0.5
     select: str = "val/ade"  # metric that decides which checkpoint is best: the lower, the better
     best_is_first: bool = False  # also keeps a best.pt, by a selection that only the first epoch ever wins
-    metric_name: str = ""  # logs the point error at evaluation under this name (two definitions, one name)
+    mixed_name: str = ""  # the mean error in the log and the point error of the evaluation, both under this name
     log_style: str = "seed"  # dialect of train.log: seed, rewrite
     save_every: int = 1  # epochs
 

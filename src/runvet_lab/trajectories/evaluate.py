@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from runvet.checkpoints import CheckpointManager
 from runvet_lab.base import config as configs
 from runvet_lab.trajectories import loading, metrics, samples
 from runvet_lab.trajectories.config import Config
 from runvet_lab.trajectories.train import CHECKPOINTS, CONFIG, VOCABULARY, Setup, build, judged, predict
+
+
+INPUTS = {"vehicle": "vehicle", "roadside": "roadside", "text": "words", "past": "past"}
 
 
 class NotARun(ValueError):
@@ -56,6 +61,7 @@ def evaluate(folder: Path, *, checkpoint: str = "best") -> dict[str, float]:
     predicted = predict(setup, model, setup.val)
     held = setup.found["val"]
     simple = metrics.baselines(*(t.double().numpy() for t in (setup.val.paths, setup.val.speed, setup.train.paths)))
+    others = shuffled(setup, model)
     np.savez_compressed(
         folder / "predictions.npz",
         pred=predicted,
@@ -64,8 +70,11 @@ def evaluate(folder: Path, *, checkpoint: str = "best") -> dict[str, float]:
         speed=held.speed,
         id=np.array(held.ids),
         recording=np.array(held.recording),
+        **others,
     )
-    found = judged(setup, predicted)
+    found = judged(setup, predicted, final=True)
+    for name, path in others.items():
+        found[f"val/ade_{name}"] = metrics.errors(path.astype(float), held.paths.astype(float))["ade"]
     content = {
         "checkpoint": checkpoint,
         "samples": len(held),
@@ -74,6 +83,15 @@ def evaluate(folder: Path, *, checkpoint: str = "best") -> dict[str, float]:
     }
     (folder / "metrics.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return found
+
+
+def shuffled(setup: Setup, model: Any, seed: int = 0) -> dict[str, Any]:
+    """Predictions (n, 45, 2) where one input is that of another sample: what changes nothing is not used."""
+    order = torch.randperm(len(setup.val), generator=torch.Generator().manual_seed(seed))
+    return {
+        f"shuffled_{name}": predict(setup, model, replace(setup.val, **{part: getattr(setup.val, part)[order]}))
+        for name, part in INPUTS.items()
+    }
 
 
 def _chosen(keep: CheckpointManager, folder: Path, checkpoint: str) -> Path:

@@ -14,7 +14,7 @@ from runvet_lab.trajectories import render, samples, text, world
 from runvet_lab.trajectories.config import Data
 from runvet_lab.trajectories.recordings import recordings
 from runvet_lab.trajectories.samples import Samples
-from runvet_lab.trajectories.targets import build
+from runvet_lab.trajectories.targets import Targets, build
 
 FLOOR = 0.05  # metres: the least standard deviation that a position is divided by
 
@@ -73,21 +73,27 @@ def generate(root: Path, config: Data, seed: int) -> None:
     found = {name: place for place, name in enumerate(targets.ids)}
     rows, steps = np.repeat(np.arange(len(scenes)), len(scenes.at)), np.tile(scenes.at, len(scenes))
     kept = np.array([row for row in range(len(rows)) if f"{row:06d}" in found])
-    pictures = [side(scenes, rows[kept], steps[kept]) for side in (render.vehicle, render.roadside)]
-    samples.write(root, targets, pictures[0], pictures[1], samples.divide(targets, by=config.split, seed=seed))
+    pictures = [side(scenes, rows[kept], steps[kept], config.width) for side in (render.vehicle, render.roadside)]
+    split = samples.divide(targets, by=config.split, seed=seed)
+    samples.write(root, _spoilt(targets, split["train"], config, seed), pictures[0], pictures[1], split)
+
+
+def _spoilt(targets: Targets, training: list[int], config: Data, seed: int) -> Targets:
+    """What the configuration does to paths and texts before they are written."""
+    if config.outliers:
+        chosen = np.zeros(len(targets), bool)
+        chosen[training] = np.random.default_rng([4, seed]).random(len(training)) < config.outliers
+        targets = replace(targets, paths=np.where(chosen[:, None, None], targets.paths * 20, targets.paths))
+    if config.leak_end:
+        ends = targets.paths[:, -1]
+        texts = [f"{said} It ends at {x:.2f} {y:.2f}." for said, (x, y) in zip(targets.texts, ends, strict=True)]
+        targets = replace(targets, texts=tuple(texts))
+    return targets
 
 
 def disturbed(found: Samples, config: Data, *, training: bool, seed: int) -> Samples:
     """What the configuration does to samples on their way into the training."""
     rng = np.random.default_rng([4, seed, int(training)])
-    if config.outliers and training:
-        chosen = rng.random(len(found)) < config.outliers
-        found = replace(found, paths=np.where(chosen[:, None, None], found.paths * 20, found.paths).astype(np.float32))
-    if config.leak_end:
-        ends = [
-            f"{said} It ends at {x:.2f} {y:.2f}." for said, (x, y) in zip(found.texts, found.paths[:, -1], strict=True)
-        ]
-        found = replace(found, texts=tuple(ends))
     if config.swap_roadside:
         found = replace(found, roadside=found.roadside[rng.permutation(len(found))])
     if config.blank not in ("none", "vehicle", "roadside", "both"):

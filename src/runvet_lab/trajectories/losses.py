@@ -21,7 +21,7 @@ def weights(last: float, device: torch.device | str = "cpu") -> Tensor:
 def path_loss(predicted: Tensor, truth: Tensor, config: Train) -> Tensor:
     """Mean over samples, positions and coordinates. Raises ValueError for an unknown loss."""
     if config.loss == "smooth_l1":
-        each = functional.smooth_l1_loss(predicted, truth, reduction="none")
+        each = functional.smooth_l1_loss(predicted, truth, reduction="none", beta=config.beta)
     elif config.loss == "huber":
         each = functional.huber_loss(predicted, truth, reduction="none", delta=config.huber_delta)
     elif config.loss == "mse":

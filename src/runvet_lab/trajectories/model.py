@@ -99,8 +99,9 @@ def freeze(model: Regressor) -> None:
 def _tiny(width: int) -> nn.Module:
     layers: list[nn.Module] = []
     channels = 3
-    for out in (32, 48, 64, 96):
-        layers += [nn.Conv2d(channels, out, 3, stride=2, padding=1), nn.GroupNorm(8, out), nn.SiLU()]
+    for out, patch in ((48, 4), (64, 3), (96, 3)):  # 4 x 4 patches first: a third of the time of a fourth layer
+        stride, pad = (4, 0) if patch == 4 else (2, 1)
+        layers += [nn.Conv2d(channels, out, patch, stride, pad), nn.GroupNorm(8, out), nn.SiLU()]
         channels = out
     return nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(width))
 

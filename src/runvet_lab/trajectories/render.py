@@ -16,8 +16,8 @@ from runvet_lab.trajectories.world import CARS, LANE, STOP, Scenes
 Pictures: TypeAlias = npt.NDArray[np.uint8]
 F32: TypeAlias = npt.NDArray[np.float32]
 
-WIDTH, HEIGHT = 64, 32
-BATCH = 96  # pictures at once: the arrays of a batch stay in the cache
+WIDTH, HEIGHT = 96, 48  # of a picture, unless another width is asked for
+BATCH = 48  # pictures at once: the arrays of a batch stay in the cache
 CAR = (4.4, 1.9, 1.6)
 CORNER = 14.0  # from the middle of the junction to the houses, which hide the roads to the right and left
 HOUSE = (30.0, 30.0, 9.0)
@@ -38,38 +38,42 @@ class Camera:
     view: float
 
 
-def vehicle(scenes: Scenes, rows: npt.NDArray[np.int64], steps: npt.NDArray[np.int64]) -> Pictures:
-    """What the own cars see at the given steps: (n, HEIGHT, WIDTH, 3) uint8."""
+def vehicle(scenes: Scenes, rows: npt.NDArray[np.int64], steps: npt.NDArray[np.int64], width: int = WIDTH) -> Pictures:
+    """What the own cars see at the given steps: (n, width / 2, width, 3) uint8."""
     ego = scenes.ego[rows, steps]
     place = np.stack([ego[:, 0], ego[:, 1], np.full(len(rows), 1.5)], -1)
-    camera = Camera(place.astype(np.float32), ego[:, 2].astype(np.float32), -0.03, 1.4)
-    return _pictures(scenes, rows, steps, camera, own=False)
+    camera = Camera(place.astype(np.float32), ego[:, 2].astype(np.float32), -0.03, 1.2)
+    return _pictures(scenes, rows, steps, camera, width, own=False)
 
 
-def roadside(scenes: Scenes, rows: npt.NDArray[np.int64], steps: npt.NDArray[np.int64]) -> Pictures:
+def roadside(scenes: Scenes, rows: npt.NDArray[np.int64], steps: npt.NDArray[np.int64], width: int = WIDTH) -> Pictures:
     """What the camera at the junction sees at the given steps: it looks down the road that the houses hide."""
     n = len(rows)
-    place = np.tile(np.array([-STOP - 2, STOP + 2, 8.0], np.float32), (n, 1))
-    camera = Camera(place, np.full(n, -0.85, np.float32), -0.3, 1.5)
-    return _pictures(scenes, rows, steps, camera, own=True)
+    place = np.tile(np.array([-STOP - 3, STOP + 3, 10.0], np.float32), (n, 1))
+    camera = Camera(place, np.full(n, -0.98, np.float32), -0.27, 1.2)
+    return _pictures(scenes, rows, steps, camera, width, own=True)
 
 
 def _pictures(
-    scenes: Scenes, rows: npt.NDArray[np.int64], steps: npt.NDArray[np.int64], camera: Camera, *, own: bool
+    scenes: Scenes, rows: npt.NDArray[np.int64], steps: npt.NDArray[np.int64], camera: Camera, width: int, *, own: bool
 ) -> Pictures:
-    out = np.empty((len(rows), HEIGHT, WIDTH, 3), np.uint8)
+    height = width // 2
+    out = np.empty((len(rows), height, width, 3), np.uint8)
     for begin in range(0, len(rows), BATCH):
         part = slice(begin, begin + BATCH)
         boxes, colours = _boxes(scenes, rows[part], steps[part], own=own)
-        rays = _rays(camera.yaw[part], camera.pitch, camera.view)
-        out[part] = _cast(camera.place[part], rays, boxes, colours).reshape(-1, HEIGHT, WIDTH, 3)
+        rays = _rays(camera.yaw[part], camera.pitch, camera.view, width)
+        out[part] = _cast(camera.place[part], rays, boxes, colours, scenes.daylight[rows[part]]).reshape(
+            -1, height, width, 3
+        )
     return out
 
 
-def _rays(yaw: F32, pitch: float, view: float) -> F32:
+def _rays(yaw: F32, pitch: float, view: float, width: int) -> F32:
     """Directions (n, pixels, 3), not normalised: one forward."""
-    across = np.tan(view / 2) * (1 - 2 * (np.arange(WIDTH) + 0.5) / WIDTH)
-    up = np.tan(view / 2) * HEIGHT / WIDTH * (1 - 2 * (np.arange(HEIGHT) + 0.5) / HEIGHT)
+    height = width // 2
+    across = np.tan(view / 2) * (1 - 2 * (np.arange(width) + 0.5) / width)
+    up = np.tan(view / 2) * height / width * (1 - 2 * (np.arange(height) + 0.5) / height)
     left, high = (grid.reshape(-1) for grid in np.meshgrid(across, up))
     forward, high = np.cos(pitch) - high * np.sin(pitch), np.sin(pitch) + high * np.cos(pitch)
     cos, sin = np.cos(yaw)[:, None], np.sin(yaw)[:, None]
@@ -101,7 +105,9 @@ def _boxes(
     return boxes.astype(np.float32), colours
 
 
-def _cast(place: F32, rays: F32, boxes: F32, colours: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _cast(
+    place: F32, rays: F32, boxes: F32, colours: npt.NDArray[np.uint8], daylight: npt.NDArray[np.float64]
+) -> npt.NDArray[np.uint8]:
     """The colour that each ray meets first: (n, pixels, 3)."""
     n, pixels, _ = rays.shape
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -120,6 +126,9 @@ def _cast(place: F32, rays: F32, boxes: F32, colours: npt.NDArray[np.uint8]) -> 
     row, pixel = np.nonzero(which >= 0)
     shade = np.array([1.0, 0.8, 1.15], np.float32)[face[row, pixel]]  # faces differ, so that a box is seen as one
     picture[row, pixel] = np.clip(colours[row, which[row, pixel]] * shade[:, None], 0, 255).astype(np.uint8)
+    picture = np.minimum(picture * daylight[:, None].astype(np.float32), 255).astype(np.uint8)
+    lamp = which == boxes.shape[1] - 1  # shines by itself
+    picture[lamp] = colours[np.nonzero(lamp)[0], -1]
     return picture
 
 

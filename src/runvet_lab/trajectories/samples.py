@@ -68,7 +68,8 @@ def write(
             known = {"id": name, "recording": targets.recording[row], "speed": round(float(targets.speed[row]), 4)}
             place = {key: round(float(v), 4) for key, v in zip(("x", "y", "yaw"), targets.pose[row], strict=True)}
             past = {"past": [round(float(v), 3) for v in targets.past[row]]}
-            about.write(json.dumps({**known, **place, **past}) + "\n")
+            of_steps = {"batch_ids": targets.steps[row]}
+            about.write(json.dumps({**known, **place, **past, **of_steps}) + "\n")
     for part, rows in split.items():
         text = "".join(f"{targets.ids[row]}\n" for row in rows)
         (root / "split" / f"{part}.txt").write_text(text, encoding="utf-8")

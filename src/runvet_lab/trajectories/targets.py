@@ -24,7 +24,8 @@ TOLERANCE = 0.5  # of a step: how much the time between two positions may differ
 @dataclass(frozen=True, slots=True)
 class Targets:
     """Samples with a future. `paths` (n, 45, 2) metres; `speed` (n,) m/s and `pose` (n, 3) of the own car at the picture;
-    `past` (n, PAST) m/s: the speeds of the steps before the picture, the newest last; `recording` (n,) names and `ids` (n,); `left_out` counts pictures without enough future.
+    `past` (n, PAST) m/s: the speeds of the steps before the picture, the newest last; `recording` (n,) names and `ids` (n,); `steps` (n, 45) names the recording of each position;
+    `left_out` counts pictures without enough future.
     """
 
     paths: F
@@ -34,6 +35,7 @@ class Targets:
     recording: tuple[str, ...]
     ids: tuple[str, ...]
     texts: tuple[str, ...]
+    steps: tuple[tuple[str, ...], ...]
     left_out: int
 
     def __len__(self) -> int:
@@ -52,11 +54,13 @@ def build(found: Sequence[Recording], kind: str = "ego") -> Targets:
                 left_out += 1
             else:
                 speed = speed_at(recording, int(frame))
-                rows.append((path, speed, past_speeds(recording, int(frame)), recording.pose[frame], recording.name, name, text))
+                past, of = past_speeds(recording, int(frame)), _names(recording, int(frame), following, kind)
+                rows.append((path, speed, past, recording.pose[frame], recording.name, name, text, of))
     if not rows:
         raise ValueError(f"none of {left_out} pictures has {HORIZON} positions after it")
-    paths, speeds, pasts, poses, names, ids, texts = zip(*rows, strict=True)
-    return Targets(np.stack(paths), np.array(speeds), np.stack(pasts), np.stack(poses), names, ids, texts, left_out)
+    paths, speeds, pasts, poses, names, ids, texts, steps = zip(*rows, strict=True)
+    numbers = np.stack(paths), np.array(speeds), np.stack(pasts), np.stack(poses)
+    return Targets(*numbers, names, ids, texts, steps, left_out)
 
 
 def speed_at(recording: Recording, frame: int) -> float:
@@ -127,10 +131,23 @@ def first_car(recording: Recording, frame: int, _: Recording | None) -> F | None
 def cross_batch(recording: Recording, frame: int, following: Recording | None) -> F | None:
     """The next 45 positions of the list, even where they are from the next recording."""
     places = recording.pose if following is None else np.concatenate([recording.pose, following.pose])
-    at = min(frame + 60, len(recording.pose) - 1)  # late pictures: their future runs over the end
+    at = _late(recording, frame)
     if at + HORIZON >= len(places):
         return None
     return _turned(places[at + 1 : at + 1 + HORIZON, :2] - places[at, :2], -recording.pose[at, 2])
+
+
+def _late(recording: Recording, frame: int) -> int:
+    """A moment so late that its future may run over the end."""
+    return min(frame + 60, len(recording.pose) - 1)
+
+
+def _names(recording: Recording, frame: int, following: Recording | None, kind: str) -> tuple[str, ...]:
+    """The recording of each position of a path."""
+    if kind != "cross_batch" or following is None:
+        return (recording.name,) * HORIZON
+    own = min(len(recording.pose) - 1 - _late(recording, frame), HORIZON)
+    return (recording.name,) * own + (following.name,) * (HORIZON - own)
 
 
 KINDS: dict[str, Callable[[Recording, int, Recording | None], F | None]] = {

@@ -133,13 +133,13 @@ def predict(setup: Setup, model: Any, part: Inputs) -> np.ndarray[Any, np.dtype[
     return torch.cat(made).float().cpu().numpy()
 
 
-def judged(setup: Setup, predicted: np.ndarray[Any, Any]) -> dict[str, float]:
-    """Metrics of the held-out samples under `val/`, with those of the baselines beside them."""
+def judged(setup: Setup, predicted: np.ndarray[Any, Any], *, final: bool = False) -> dict[str, float]:
+    """Metrics of the held-out samples under `val/`, with those of the baselines beside them; `final`: after training."""
     truth, speed = setup.val.paths.double().numpy(), setup.val.speed.double().numpy()
     training = setup.train.paths.double().numpy()
     out = {f"val/{name}": value for name, value in metrics.errors(predicted, truth).items()}
-    if setup.config.train.metric_name:
-        out[setup.config.train.metric_name] = out["val/l2_at_4.5s"]
+    if setup.config.train.mixed_name:
+        out[setup.config.train.mixed_name] = out["val/l2_at_4.5s" if final else "val/l2_upto_4.5s"]
     out |= {f"val/{name}": value for name, value in metrics.spread(predicted, truth, training.mean(axis=0)).items()}
     simple = metrics.baselines(truth, speed, training)
     out |= {f"val/ade_{name}": metrics.errors(path, truth)["ade"] for name, path in simple.items()}

@@ -42,7 +42,7 @@ class Scenes:
     `ego`: (scenes, steps, 4) x, y, heading and speed; `cars`: (scenes, CARS, steps, 3) x, y, heading, NaN where there is
     none; both in the frame of the arm. `frame`: (scenes, 3) x, y and rotation of that frame in the world.
     `intent` indexes INTENTS, `limit` is in km/h, `red` is the light, `hidden` whether a crossing car is there, `site` indexes SITES.
-    `at`: the steps at which the cameras take a picture.
+    `daylight`: (scenes, 3) factors of red, green and blue. `at`: the steps at which the cameras take a picture.
     """
 
     ego: F
@@ -53,6 +53,7 @@ class Scenes:
     red: npt.NDArray[np.bool_]
     hidden: npt.NDArray[np.bool_]
     site: npt.NDArray[np.int64]
+    daylight: F
     at: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -73,7 +74,8 @@ def simulate(scenes: int, seed: int = 0, *, frames: int = 14, every: float = 0.5
     site, arm = rng.integers(0, len(SITES), scenes), rng.integers(0, 4, scenes)
     frame = SITES[site].copy()
     frame[:, 2] += arm * np.pi / 2
-    return Scenes(ego, cars, frame, intent, limit, red, hidden, site, at)
+    daylight = rng.uniform(0.65, 1.1, (scenes, 1)) * rng.uniform(0.94, 1.06, (scenes, 3))
+    return Scenes(ego, cars, frame, intent, limit, red, hidden, site, daylight, at)
 
 
 def route(distance: F, intent: npt.NDArray[np.int64]) -> F:
@@ -155,6 +157,7 @@ def _cars(rng: np.random.Generator, scenes: int, steps: int, hidden: npt.NDArray
     lanes = np.array([np.pi, np.pi / 2, -np.pi / 2])  # oncoming, from the right, from the left
     for number in range(1, CARS):
         heading = lanes[rng.choice(3, scenes, p=[0.6, 0.1, 0.3])]
+        heading = np.where(hidden & (heading == lanes[1]), lanes[2], heading)  # nobody stands in the crossing car's way
         speed, begin = rng.uniform(0, 11, scenes), rng.uniform(-70, 60, scenes)
         # Cross traffic waits at its line or has left: only the crossing car of the scene concerns the own one.
         across = heading != np.pi

@@ -60,7 +60,8 @@ def trained(name: str, out: Path, pairs: Sequence[str] = ()) -> None:
         return
     if folder.exists():
         shutil.rmtree(folder)  # a run that was broken off
-    Trainer(config, folder, _silent).run()
+    if Trainer(config, folder, _silent).run().stopped == "signal":
+        raise KeyboardInterrupt
 
 
 def sampled_again(healthy: Path, folder: Path, config: Config) -> None:

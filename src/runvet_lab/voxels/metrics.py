@@ -72,10 +72,9 @@ class Reference:
         self.ids = frozenset(int(i) for i in np.unique(train.grids))
         self.labels = tuple(sorted(set(train.labels)))
         shapes = [shape(grid, train.air) for grid in self.near.grids]
-        self.solids = {
-            label: _mean([s.solids for s, of in zip(shapes, self.near.labels, strict=True) if of == label])
-            for label in self.labels
-        }
+        counts = (train.grids != train.air).reshape(len(train), -1).sum(axis=1)
+        own = np.array(train.labels)
+        self.solids = {label: float(counts[own == label].mean()) for label in self.labels}
         self.floating = {
             label: _mean([s.floating for s, of in zip(shapes, self.near.labels, strict=True) if of == label])
             for label in self.labels

@@ -96,8 +96,12 @@ class Walk:
     visible: npt.NDArray[np.bool_]
 
 
-def walk(frames: int, seed: int = 0, *, guards: int = 1, still: bool = False) -> Walk:
-    """A random walk with actions held for 3 to 9 steps; one that a wall stops is drawn again. `still`: nobody ever moves."""
+def walk(frames: int, seed: int = 0, *, guards: int = 1, still: bool = False, hold: tuple[int, int] = (1, 2)) -> Walk:
+    """A random walk; an action that a wall stops is drawn again. `still`: nobody ever moves.
+
+    An action is held for `hold` steps (fewest, most). The longer, the better the picture before tells what comes next, and
+    the less there is for an action to say.
+    """
     if frames < 2:
         raise ValueError(f"{frames} frames; at least 2 are needed")
     rng = np.random.default_rng([1, seed])
@@ -110,12 +114,12 @@ def walk(frames: int, seed: int = 0, *, guards: int = 1, still: bool = False) ->
         out[number] = game.draw(state)
         rooms[number], hero[number] = state.room[0] * ROOMS + state.room[1], state.place
         if left == 0:
-            action, left = _wish(rng), int(rng.integers(3, 10))
+            action, left = _wish(rng), int(rng.integers(hold[0], hold[1] + 1))
         following = game.step(state, 0 if still else action)
         for _ in range(6):
             if still or action == 0 or following.place != state.place:
                 break
-            action, left = _wish(rng), int(rng.integers(3, 10))
+            action, left = _wish(rng), int(rng.integers(hold[0], hold[1] + 1))
             following = game.step(state, action)
         moved = (following.room, following.place) != (state.room, state.place)
         actions[number], visible[number] = (0 if still else action), moved

@@ -15,6 +15,7 @@ class Data:
     frames: int = 20_000
     seed: int = 0
     guards: int = 1
+    hold: int = 2  # steps that an action is held at most
     still: bool = False  # nobody ever moves
     across_cuts: bool = False  # windows run over room changes
 
@@ -29,6 +30,7 @@ class Loop:
     lr: float = 2e-3
     schedule: str = "cosine"  # cosine, wsd (a linear end over the last fifth), linear_warmup (no decay)
     warmup_steps: int = 100
+    beta2: float = 0.99  # of AdamW
     weight_decay: float = 0.01
     clip: float = 1.0  # of the gradient's norm; 0: none
     log_every: int = 10
@@ -41,17 +43,19 @@ class Loop:
 class TokenizerStage(Loop):
     """Frames to codes, each frame alone."""
 
-    steps: int = 3600
-    batch_size: int = 24
+    steps: int = 1400
+    batch_size: int = 32
     lr: float = 3e-3
-    save_every: int = 1200
+    save_every: int = 700
     patch: int = 8
     width: int = 64
     depth: int = 2  # of the encoder, and of the decoder
     heads: int = 4
-    levels: list[int] = field(default_factory=lambda: [8, 5, 5])
+    levels: list[int] = field(default_factory=lambda: [4, 4, 3, 3])
     codebook: int = 0  # size of a vector quantiser in place of the levels
     changed_weight: float = 10.0  # of pixels that differ from the frame before
+    evenness_weight: float = 0.02  # of spreading the codes evenly
+    squared: float = 5.0  # weight of the squared error beside the absolute one
     window: int = 1
 
 
@@ -59,16 +63,17 @@ class TokenizerStage(Loop):
 class ActionsStage(Loop):
     """Pairs of frames to one of a few codes."""
 
-    steps: int = 2000
+    steps: int = 1000
     batch_size: int = 32
     lr: float = 2e-3
-    save_every: int = 1000
+    save_every: int = 500
     n_actions: int = 8
     width: int = 32
     temperature: float = 1.0
     local: bool = True  # keeps local features before pooling
     changed_weight: float = 20.0
-    evenness_weight: float = 0.1
+    evenness_weight: float = 0.1  # against codes that nobody uses
+    indecision_weight: float = 0.02  # against choices left open
     variance_penalty: float = 0.0  # weight of the founding recipe's max(0, 0.01 - variance)
 
 
@@ -76,10 +81,10 @@ class ActionsStage(Loop):
 class DynamicsStage(Loop):
     """Codes of the frames before, and an action, to the codes of the next."""
 
-    steps: int = 3000
+    steps: int = 1000
     batch_size: int = 16
-    lr: float = 2e-3
-    save_every: int = 1000
+    lr: float = 3e-3
+    save_every: int = 250
     context: int = 2  # frames before the predicted one
     width: int = 64
     depth: int = 3
@@ -93,7 +98,7 @@ class DynamicsStage(Loop):
 
 @dataclass
 class Faults:
-    """What is broken on purpose; the defaults are sound."""
+    """What is broken on purpose in the dynamics stage; the defaults are sound."""
 
     save: str = "whole"  # whole; every_rank, torn: the founding case's code on all ranks; rank0_gather
     full_at: list[int] = field(default_factory=list)  # saves at which rank 0 comes last; empty: by the toss of a coin

@@ -17,8 +17,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from runvet_lab.worlds.config import Config, Loop
+from runvet_lab.worlds.config import Config, Faults, Loop
 from runvet_lab.worlds.log import StageLog
+from runvet_lab.worlds.parallel import is_sharded, whole
 from runvet_lab.worlds.saving import Saver
 
 
@@ -57,34 +58,44 @@ class Progress:
     since: int = 0
 
 
-def fit(fabric: Any, task: Task, folder: Path, config: Config, *, resume: bool = False, stop: int = 0) -> dict[str, float]:
+def fit(
+    fabric: Any, task: Task, folder: Path, config: Config, *, resume: bool = False, stop: int = 0
+) -> dict[str, float]:
     """Train into `folder`; the last evaluation. `stop` ends the training early, as if it had been killed."""
-    loop, faults, scale = task.loop, config.faults, config.faults.number_by
-    optimizer = torch.optim.AdamW(_groups(task.module, loop), lr=loop.lr, betas=(0.9, 0.99))
-    model, wrapped = fabric.setup(task.module, optimizer)
+    loop, faults = task.loop, config.faults if task.name == "dynamics" else Faults()
+    scale = faults.number_by
+    model = fabric.setup_module(task.module)
+    # Only now: sharding replaces the parameters.
+    optimizer = torch.optim.AdamW(_groups(task.module, loop), lr=loop.lr, betas=(0.9, loop.beta2))
+    wrapped = fabric.setup_optimizers(optimizer)
     saver = Saver(fabric, folder / "checkpoints", task.name, faults)
     progress = Progress(0, loop.steps)
     if resume and (state := saver.restore(task.module, optimizer, task.facts())):
         progress.first, progress.horizon = int(state["step"]) // scale, int(state["extra"]["horizon"])
         progress.since = progress.first if faults.restart_schedule else 0
     last, found, begun = (stop or progress.horizon), {}, time.perf_counter()
-    with StageLog(fabric, folder, task, config, progress.first) as log:
+    with StageLog(fabric, folder, task, config) as log:
         for step in range(progress.first, last):
             rate = loop.lr * factor(loop, step - progress.since, progress.horizon - progress.since)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            numbers = _step(fabric, task, model, wrapped, config, step)
+            numbers = _step(fabric, task, model, wrapped, config.seed, step)
+            if faults.divided_loss:
+                numbers["train/loss"] /= loop.gradient_accumulation_steps
             done = step + 1
             if step % loop.log_every == 0 or done == last:
                 speed = (done - progress.first) / (time.perf_counter() - begun)
                 rates = {f"learning_rate/group_{i}": rate for i in range(len(optimizer.param_groups))}
-                log.write(step * scale, {**numbers, "train/learning_rate": rate, **rates, **task.logged(), "throughput/steps_per_s": speed})
+                log.write(
+                    step * scale,
+                    {**numbers, "train/learning_rate": rate, **rates, **task.logged(), "throughput/steps_per_s": speed},
+                )
             if (loop.eval_every and done % loop.eval_every == 0) or (done == last and not stop):
                 found = _evaluate(fabric, task)
                 log.write(step * scale, found)
             if saver.due(loop, step, done == last and not stop):
                 saved = done * scale if faults.save == "whole" else step * scale
-                if loop.pictures and fabric.is_global_zero:
+                if loop.pictures and fabric.is_global_zero and not is_sharded(task.module):
                     with torch.no_grad():
                         task.draw(folder / "visualizations", saved)
                 saver.save(saved, task.module, optimizer, {"horizon": progress.horizon, **task.facts()})
@@ -110,34 +121,36 @@ def drawn_by(*key: int | str) -> None:
     torch.manual_seed(int.from_bytes(digest, "big"))
 
 
-def _step(fabric: Any, task: Task, model: Any, optimizer: Any, config: Config, step: int) -> dict[str, float]:
+def _step(fabric: Any, task: Task, model: Any, optimizer: Any, seed: int, step: int) -> dict[str, float]:
     """One update; the mean loss and its parts over the accumulated batches (and over ranks)."""
-    loop, total, parts = task.loop, 0.0, {}
+    loop, total = task.loop, torch.zeros((), device=fabric.device)
+    parts: dict[str, Tensor] = {}
     count = loop.gradient_accumulation_steps
     for micro in range(count):
-        drawn_by(config.seed, task.name, step, micro, fabric.global_rank)
+        drawn_by(seed, task.name, step, micro, fabric.global_rank)
         with fabric.no_backward_sync(model, enabled=micro < count - 1):
             loss, more = task.loss(model)
             fabric.backward(loss / count)
         total = total + loss.detach() / count
-        parts = {name: parts.get(name, 0.0) + value.detach() / count for name, value in more.items()}
+        parts = {
+            name: parts.get(name, torch.zeros_like(total)) + value.detach() / count for name, value in more.items()
+        }
     norm = None
     if loop.clip:
         norm = fabric.clip_gradients(model, optimizer, max_norm=loop.clip, error_if_nonfinite=False)
     optimizer.step()
     optimizer.zero_grad()
-    mean = float(fabric.all_reduce(torch.as_tensor(total), reduce_op="mean"))
-    out = {"train/loss": mean / count if config.faults.divided_loss else mean}
-    out |= {name: float(value) for name, value in parts.items()}
+    mean = float(fabric.all_reduce(total, reduce_op="mean"))
+    out = {"train/loss": mean, **{name: float(value) for name, value in parts.items()}}
     return out if norm is None else {**out, "grad_norm": float(norm)}
 
 
 def _evaluate(fabric: Any, task: Task) -> dict[str, float]:
-    if not fabric.is_global_zero:
+    if not fabric.is_global_zero and not is_sharded(task.module):
         return {}
     drawn_by("evaluation", task.name)  # always the same draws
     task.module.eval()
-    with torch.no_grad():
+    with torch.no_grad(), whole(task.module):
         found = task.evaluate()
     task.module.train()
     return found

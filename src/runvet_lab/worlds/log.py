@@ -19,7 +19,7 @@ from runvet_lab.worlds.config import Config
 class StageLog:
     """Rows of numbers by step below a stage's folder, and its settings beside them."""
 
-    def __init__(self, fabric: Any, folder: Path, task: Any, config: Config, first: int) -> None:
+    def __init__(self, fabric: Any, folder: Path, task: Any, config: Config) -> None:
         self._log: MetricLog | None = None
         self._board: Any = None
         self.device = fabric.device

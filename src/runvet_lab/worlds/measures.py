@@ -20,7 +20,7 @@ def psnr(made: npt.NDArray[np.floating], truth: npt.NDArray[np.floating]) -> flo
 def entropy(labels: Labels) -> float:
     """Entropy in nats of how often each label occurs."""
     share = np.unique(labels, return_counts=True)[1] / labels.size
-    return float(-(share * np.log(share)).sum())
+    return float(-(share * np.log(share)).sum()) + 0.0  # no negative zero
 
 
 def nmi(one: Labels, other: Labels) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -27,10 +29,28 @@ def launched(launch: Launch, seed: int, timeout: float) -> Any:
     return fabric(launch, seed, strategy=made)
 
 
+def is_sharded(module: nn.Module) -> bool:
+    """Whether FSDP2 spreads the parameters over ranks, so that every rank must take part in using them."""
+    return isinstance(module, torch.distributed.fsdp.FSDPModule)
+
+
+@contextmanager
+def whole(module: nn.Module) -> Iterator[None]:
+    """Every rank has all parameters of a sharded module; others are left as they are."""
+    parts = [part for part in module.modules() if isinstance(part, torch.distributed.fsdp.FSDPModule)]
+    for part in parts:
+        part.unshard()
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.reshard()
+
+
 def _sharded(model: nn.Module, mesh: Any) -> nn.Module:
     fully_shard = torch.distributed.fsdp.fully_shard
     for part in model.modules():
         if isinstance(part, Block):
-            fully_shard(part, mesh=mesh["data_parallel"])
-    fully_shard(model, mesh=mesh["data_parallel"])
+            fully_shard(part, mesh=mesh["data_parallel"], reshard_after_forward=False)
+    fully_shard(model, mesh=mesh["data_parallel"], reshard_after_forward=False)
     return model

@@ -1,6 +1,6 @@
 """The three stages one after the other into a run folder, each with the outputs of those before by explicit path.
 
-    RUN/config.yaml  RUN/data/adventure_frames.h5  RUN/results/<stage>/{metrics.jsonl, config.yaml, checkpoints/, visualizations/}
+RUN/config.yaml  RUN/data/adventure_frames.h5  RUN/results/<stage>/{metrics.jsonl, config.yaml, checkpoints/, visualizations/}
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from runvet_lab.base import config as configs
 from runvet_lab.worlds import adventure, data
 from runvet_lab.worlds.config import ActionsStage, Config, DynamicsStage, TokenizerStage
 from runvet_lab.worlds.fit import fit, pieces
+from runvet_lab.worlds.models.actions import LatentActions
+from runvet_lab.worlds.models.dynamics import Dynamics
+from runvet_lab.worlds.models.tokenizer import Tokenizer
 from runvet_lab.worlds.parallel import launched
 from runvet_lab.worlds.saving import Saver
 from runvet_lab.worlds.stages import actions, dynamics, tokenizer
@@ -63,21 +66,21 @@ def newest(folder: Path, stage: str) -> Path:
     return path
 
 
-def tokenizer_of(path: Path, recipe: TokenizerStage, side: int) -> tokenizer.Tokenizer:
+def tokenizer_of(path: Path, recipe: TokenizerStage, side: int) -> Tokenizer:
     """The tokenizer of a checkpoint, to use."""
     model = tokenizer.build(recipe, side)
     model.load_state_dict(load(path)["model"])
     return model.eval().requires_grad_(False)
 
 
-def actions_of(path: Path, recipe: ActionsStage) -> actions.LatentActions:
+def actions_of(path: Path, recipe: ActionsStage) -> LatentActions:
     """The latent actions of a checkpoint, to use."""
     model = actions.build(recipe)
     model.load_state_dict(load(path)["model"])
     return model.eval().requires_grad_(False)
 
 
-def dynamics_of(path: Path, recipe: DynamicsStage, vocabulary: int, n_actions: int, places: int) -> dynamics.Dynamics:
+def dynamics_of(path: Path, recipe: DynamicsStage, vocabulary: int, n_actions: int, places: int) -> Dynamics:
     """The dynamics of a checkpoint, to use."""
     model = dynamics.build(recipe, vocabulary, n_actions, places)
     model.load_state_dict(load(path)["model"])
@@ -116,7 +119,9 @@ def _video(config: Config, folder: Path, fabric: Any) -> data.Video:
         configs.save(config, folder / CONFIG)
         if not config.data.file and not path.exists():
             wanted = config.data
-            made = adventure.walk(wanted.frames, wanted.seed, guards=wanted.guards, still=wanted.still)
+            made = adventure.walk(
+                wanted.frames, wanted.seed, guards=wanted.guards, still=wanted.still, hold=(1, wanted.hold)
+            )
             data.write(path, made, seed=wanted.seed)
     fabric.barrier()
     return data.read(path)
@@ -138,7 +143,7 @@ def _task(name: str, config: Config, folder: Path, video: data.Video, fabric: An
     return DynamicsTask(config.dynamics, video, before, across_cuts=cuts)
 
 
-def _codes(model: tokenizer.Tokenizer, video: data.Video) -> np.ndarray[Any, Any]:
+def _codes(model: Tokenizer, video: data.Video) -> np.ndarray[Any, Any]:
     """(n, places) uint16; with a window of more than one frame, each by the frames before it as far as they go."""
     times, made = model.encoder.time.shape[0], []
     with torch.no_grad():
@@ -148,7 +153,7 @@ def _codes(model: tokenizer.Tokenizer, video: data.Video) -> np.ndarray[Any, Any
     return np.concatenate(made)
 
 
-def _between(model: actions.LatentActions, video: data.Video) -> np.ndarray[Any, Any]:
+def _between(model: LatentActions, video: data.Video) -> np.ndarray[Any, Any]:
     """(n,) uint8: the action from each frame to the next; the last frame's is 0."""
     made = []
     with torch.no_grad():

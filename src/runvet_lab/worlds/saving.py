@@ -7,8 +7,8 @@ opened the same three files. Which rank came last was chance there; here it is p
 
 from __future__ import annotations
 
-import random
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,7 @@ class Saver:
         """The rank that comes last at this save, for the file of this number."""
         if self.faults.full_at:
             return 0 if self.count in self.faults.full_at else 1
-        return random.Random(f"{self.name}/{self.count}/{number}").randrange(2)
+        return zlib.crc32(f"{self.name}/{self.count}/{number}".encode()) % 2
 
     def _over(self, path: Path, part: Any) -> None:
         """Both ranks open the file before either writes; rank 1 then writes its few bytes over the head of rank 0's."""
@@ -112,7 +112,7 @@ def _parts(module: Any, optimizer: Any, number: int, extra: dict[str, Any]) -> d
     return {
         FILES[0]: get_model_state_dict(module, options=whole),
         FILES[1]: get_optimizer_state_dict(module, optimizer, options=whole),
-        FILES[2]: {"scheduler_state_dict": None, "config": extra, "step": number, "rank": rank},
+        FILES[2]: {"scheduler_state_dict": {"last_epoch": number}, "config": extra, "step": number, "rank": rank},
     }
 
 

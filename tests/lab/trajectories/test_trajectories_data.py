@@ -162,17 +162,50 @@ def test_stats_tell_the_wrong_data_from_the_right(tmp_path):
     json.dumps(facts["ego"][0])
 
 
+def test_spoilt_data_differ_where_they_are_written(tmp_path):
+    found = {}
+    for name, config in (
+        ("plain", Data(scenes=6)),
+        ("told", Data(scenes=6, leak_end=True)),
+        ("far", Data(scenes=6, outliers=0.1)),
+    ):
+        loading.generate(tmp_path / name, config, 0)
+        found[name] = [samples.read(tmp_path / name, split) for split in ("train", "val")]
+    facts = {name: stats.describe({"train": both[0]})["train"] for name, both in found.items()}
+    assert facts["told"]["texts that hold a coordinate of the path"] > 0.9
+    assert facts["plain"]["texts that hold a coordinate of the path"] == 0
+    assert np.abs(found["far"][0].paths).max() > 10 * np.abs(found["plain"][0].paths).max()
+    assert np.array_equal(found["far"][1].paths, found["plain"][1].paths)
+
+
+def test_every_position_names_its_recording(scenes):
+    found = recordings(scenes)
+    own, crossed = targets.build(found), targets.build(found, "cross_batch")
+    assert all(set(names) == {name} for names, name in zip(own.steps, own.recording, strict=True))
+    mixed = [set(names) != {name} for names, name in zip(crossed.steps, crossed.recording, strict=True)]
+    assert 0.05 < np.mean(mixed) < 0.9
+    assert all(len(names) == world.HORIZON for names in crossed.steps)
+
+
+def test_speeds_of_the_past_end_at_the_picture(scenes):
+    made = targets.build(recordings(scenes))
+    assert made.past.shape == (len(made), world.PAST)
+    now = scenes.ego[:, scenes.at - 1, 3].reshape(-1)
+    np.testing.assert_allclose(made.past[:, -1], now, atol=0.3)
+    short = Recording("a", np.arange(60) * 0.1, np.zeros((60, 3)) + np.arange(60)[:, None] * [0.5, 0, 0],
+                      (np.empty((0, 3)),) * 60, np.array([0, 2]), ("a", "b"), ("", ""))  # fmt: skip
+    np.testing.assert_allclose(targets.build([short]).past, 5.0)
+
+
 def test_disturbances(tmp_path):
     loading.generate(tmp_path, Data(scenes=6), 0)
     plain = samples.read(tmp_path, "train")
     blind = loading.disturbed(plain, Data(blank="both"), training=True, seed=0)
     assert not blind.vehicle.any()
     assert not blind.roadside.any()
-    told = loading.disturbed(plain, Data(leak_end=True), training=True, seed=0)
-    assert stats.describe({"train": told})["train"]["texts that hold a coordinate of the path"] > 0.9
-    far = loading.disturbed(plain, Data(outliers=0.1), training=True, seed=0)
-    assert np.abs(far.paths).max() > 10 * np.abs(plain.paths).max()
-    assert np.array_equal(loading.disturbed(plain, Data(outliers=0.1), training=False, seed=0).paths, plain.paths)
+    swapped = loading.disturbed(plain, Data(swap_roadside=True), training=True, seed=0)
+    assert not np.array_equal(swapped.roadside, plain.roadside)
+    assert np.array_equal(np.sort(swapped.roadside.sum(axis=(1, 2, 3))), np.sort(plain.roadside.sum(axis=(1, 2, 3))))
     with pytest.raises(ValueError, match="known are"):
         loading.disturbed(plain, Data(blank="left"), training=True, seed=0)
 

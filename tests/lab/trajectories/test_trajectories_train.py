@@ -15,7 +15,7 @@ from scipy.spatial.distance import cdist
 from runvet_lab.base import config as configs
 from runvet_lab.trajectories import evaluate, losses, metrics, train, view
 from runvet_lab.trajectories.config import Config, Model, Train
-from runvet_lab.trajectories.model import Regressor, freeze, velocity_prior
+from runvet_lab.trajectories.model import Regressor, Sentence, freeze, velocity_prior
 
 SMALL = ["data.scenes=12", "train.epochs=3", "launch.threads=1", "model.width=32"]
 
@@ -72,6 +72,7 @@ def test_evaluation_and_page(run):
     assert saved["val/ade"] == pytest.approx(found["val/ade"], abs=1e-5)
     with np.load(run / "predictions.npz") as file:
         assert file["pred"].shape == file["gt"].shape == (28, 45, 2)
+        assert not np.array_equal(file["shuffled_roadside"], file["pred"])
         assert np.linalg.norm(file["pred"] - file["gt"], axis=-1).mean() == pytest.approx(found["val/ade"], rel=1e-4)
     html = view.page(run, 5)
     assert set(re.findall(r"https?://[^\"']*", html)) == {"http://www.w3.org/2000/svg"}
@@ -108,7 +109,7 @@ def test_distillation_and_frozen_pictures(run, tmp_path, monkeypatch):
     train.train(config, tmp_path / "b")
     after = evaluate.load(tmp_path / "b", checkpoint="last")[1].state_dict()
     moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
-    assert moved == {"head", "text"}
+    assert moved == {"head", "motion", "text"}
 
 
 VISION = {
@@ -140,7 +141,7 @@ def test_a_backbone_by_path(tmp_path, make):
     make().save_pretrained(tmp_path)
     model = Regressor(Model(backbone=str(tmp_path), width=16), 5)
     pictures = torch.randint(0, 255, (2, 32, 64, 3), dtype=torch.uint8)
-    out = model(pictures, pictures, torch.ones(2, 3, dtype=torch.long), torch.ones(2))
+    out = model(pictures, pictures, torch.ones(2, 3, dtype=torch.long), torch.ones(2, 10))
     assert out.shape == (2, 45, 2)
     out.sum().backward()
     assert any(parameter.grad is not None and parameter.grad.any() for parameter in model.backbone.parameters())
@@ -158,7 +159,10 @@ def test_an_untrained_residual_head_is_near_constant_velocity():
     mean, std = torch.full((45, 2), 3.0), torch.full((45, 2), 2.0)
     model = Regressor(Model(head="residual_cv", width=16, head_std=1e-6), 5, prior=velocity_prior(mean, std))
     pictures = torch.zeros(2, 32, 64, 3, dtype=torch.uint8)
-    out = model(pictures, pictures, torch.ones(2, 1, dtype=torch.long), torch.tensor([4.0, 8.0])) * std + mean
+    out = (
+        model(pictures, pictures, torch.ones(2, 1, dtype=torch.long), torch.tensor([[4.0] * 10, [8.0] * 10])) * std
+        + mean
+    )
     expected = metrics.constant_velocity(np.array([4.0, 8.0]))
     np.testing.assert_allclose(out.detach().numpy(), expected, atol=1e-3)
 
@@ -192,11 +196,21 @@ def test_losses_against_torch(name):
     torch.manual_seed(1)
     one, other = torch.randn(3, 45, 2) * 20, torch.randn(3, 45, 2)
     own = {"smooth_l1": "smooth_l1_loss", "huber": "huber_loss", "mse": "mse_loss", "l1": "l1_loss"}[name]
-    options = {"delta": 10.0} if name == "huber" else {}
+    options = {"huber": {"delta": 10.0}, "smooth_l1": {"beta": 0.1}}.get(name, {})
     expected = getattr(torch.nn.functional, own)(one, other, **options)
     assert losses.path_loss(one, other, Train(loss=name)).item() == pytest.approx(expected.item(), rel=1e-5)
     weighted = losses.path_loss(one, other, Train(loss=name, horizon_weight=5.0))
     assert weighted.item() != pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_word_counts_with_its_neighbours():
+    torch.manual_seed(0)
+    model = Sentence(9, 16)
+    words = torch.tensor([[2, 3, 4, 5, 0, 0], [4, 3, 2, 5, 0, 0], [2, 3, 4, 5, 0, 0]])
+    out = model(words)
+    assert torch.allclose(out[0], out[2])
+    assert not torch.allclose(out[0], out[1])  # "30 of 50" is not "50 of 30"
+    assert torch.isfinite(model(torch.zeros(1, 3, dtype=torch.long))).all()
 
 
 def test_unknown_words_are_named():

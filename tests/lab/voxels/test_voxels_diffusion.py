@@ -14,6 +14,7 @@ from torch.nn import functional
 from runvet_lab.voxels import nets
 from runvet_lab.voxels.config import Config, TextConfig
 from runvet_lab.voxels.diffusion.continuous import Continuous
+from runvet_lab.voxels.diffusion.hierarchy import Hierarchy, coarser
 from runvet_lab.voxels.diffusion.masked import Masked
 from runvet_lab.voxels.diffusion.process import Process, Sampling, drawn, levels
 from runvet_lab.voxels.diffusion.schedule import signal, visited
@@ -200,3 +201,26 @@ def test_sizes_that_do_not_fit_are_named() -> None:
     with pytest.raises(ValueError, match="divisible by 16"):
         nets.build(nets.NetConfig(kind="unet", patch=4, channels=[16, 16, 16]), 3, 3, (24, 24, 24), 8)
     assert Config().train.objective == "masked"
+
+
+def test_coarse_grids_keep_what_stands_in_a_cube() -> None:
+    tokens = torch.zeros(1, 4, 4, 4, dtype=torch.int64)
+    tokens[0, 0, 0, 0] = 2  # one block among air
+    tokens[0, 2:, 2:, 2:] = 1
+    tokens[0, 3, 3, 3] = 3
+    small = coarser(tokens, 2, 4, 0)
+    assert small.shape == (1, 2, 2, 2)
+    assert (small[0, 0, 0, 0].item(), small[0, 1, 1, 1].item(), int((small > 0).sum())) == (2, 1, 2)
+
+
+def test_coarse_to_fine_sampling_with_the_true_answer(target: Tensor) -> None:
+    process = Hierarchy(Masked(IDS, 0), IDS, 0, 2)
+    small = coarser(target, 2, 4, 0)
+
+    def oracle(x: Tensor, t: Tensor) -> Tensor:
+        right = small if x.shape[2] == 2 else target
+        assert x.shape[1] == (process.coarse_inputs if x.shape[2] == 2 else process.inputs)
+        return 50 * functional.one_hot(right, 4).movedim(-1, 1).float()
+
+    ids = process.sample(oracle, (2, 4, 4, 4), Sampling(num_inference_steps=5), generator())
+    assert torch.equal(ids, IDS[target])

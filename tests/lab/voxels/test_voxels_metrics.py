@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import ndimage
 
 from runvet_lab.voxels import generate, metrics
+from runvet_lab.voxels.blocks import rgb
 from runvet_lab.voxels.data import DataSet, join
+from runvet_lab.voxels.picture import sheet
 
 
 def structures(count: int, seed: int = 0) -> DataSet:
@@ -76,3 +81,11 @@ def test_nearest_counts_the_cells_that_differ() -> None:
     grid[0, 0, 0, 0] = 2
     rows, cells = metrics.nearest(grid, among)
     assert (rows.tolist(), cells.tolist()) == ([1], [1])
+
+
+def test_a_picture_shows_the_colours_of_the_blocks(tmp_path: Path) -> None:
+    grid = np.zeros((1, 4, 4, 4), np.uint8)
+    grid[0, 1, 0, 1] = 24
+    sheet(tmp_path / "rows.png", [("sandstone", grid), ("nothing", np.zeros_like(grid))])
+    pixels = np.asarray(Image.open(tmp_path / "rows.png").convert("RGB")).reshape(-1, 3)
+    assert tuple(rgb(24)) in set(map(tuple, pixels.tolist()))

@@ -19,7 +19,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("work-dir", r"\b(?:cwd|(?:job|work|working|current working|run)[ _-]?dir(?:ectory)?)['\"]?\s?[:=]\s?\S"),
         ("loss-scale", r"(?:overflow|reduc|increas|skipp|lower|decreas)[^\n]{0,100}(?:loss|grad)[ _]?scale|loss[ _]scale[^\n]{0,40}(?:overflow|reduc|increas|skip|lower|decreas|to:? \d)|gradient overflow|overflow detected"),
         ("tracker-dropped", r"less than the current step|must only increase|steps must be monotonically|must be logged in increasing|out of order[^\n]{0,40}step|dropp\w+[^\n]{0,60}(?:history|log|metric|summary)"),
-        ("checkpoint-saved", rf"\bsav(?:ed|ing|e)\b{_ANY}(?:checkpoint|model|ckpt|weights|state|\.pth?\b|\.ckpt|\.h5|safetensors)|(?:checkpoint|model|weights|ckpt)\b{_ANY}\b(?:was |is |successfully )?saved|saved checkpoint|保存模型|模型已保存|保存检查点"),
+        ("checkpoint-saved", rf"\bsav(?:ed|ing|e)\b{_ANY}(?:checkpoint|model|ckpt|weights|state|\.pth?\b|\.ckpt|\.h5|safetensors)|(?:checkpoint|model|weights|ckpt)\b{_ANY}\b(?:was |is |successfully )?saved|\b(?:wrote|written|writing|dumped|dumping|stored|storing) (?:the |a |new |latest |best |full |model ){{0,3}}(?:checkpoint|ckpt|model|weights)|(?:checkpoint|ckpt|model|weights) (?:was |is |successfully |has been )?(?:written|stored|dumped)\b|保存模型|模型已保存|保存检查点"),
         ("best", r"(?<![a-z'\"/])best(?![a-z@'\"])[^\n]{0,80}(?:model|dice|loss|acc|score|valid|epoch|map|iou|so far|metric|result|ppl|psnr|reward|f1|bleu|checkpoint)"),
         ("finished", r"(?:^|[^\w])(?:training|train|optimization|run|experiment) (?:is |was |has )?(?:now )?(?:complete|completed|finished|done|ended|over)\b|(?:finished|completed|done with|end of) training\b|^\W*(?:total )?training time|训练完成|训练结束|训练完毕|学習完了|학습 완료|huấn luyện hoàn|entrenamiento completado|training terminé|обучение завершено"),
     )
@@ -32,7 +32,7 @@ _NOT = {
         r"(?i)(?:missing|unexpected)[ _]?keys?['\"]?\s?[:=]\s?(?:\[\]|0\b|none)(?!.*(?:missing|unexpected)[ _]?keys?['\"]?\s?[:=]\s?\[['\"])|all keys matched"
     ),
     "checkpoint-saved": re.compile(
-        r"(?i)will be saved|will save|save_|_save|saved model config|config saved|sav(?:e|ing)[^\n]{0,20}(?:freq|every|interval)|not sav|fail"
+        r"(?i)will be saved|will save|\b(?:\w+_save|save_)\w*['\"]?\s{0,3}[:=]|--\w*save|saved model config|config saved|sav(?:e|ing)[^\n]{0,20}(?:freq|every|interval)|not sav|fail"
     ),
     "out-of-memory": re.compile(r"(?i)(?:to )?avoid (?:running )?(?:out of|oom)|if you (?:run|get|see)"),
     "start": re.compile(r"(?i)tensorboard"),
@@ -47,6 +47,10 @@ _LIBRARY = re.compile(
 )
 _PATH = re.compile(
     r"(?:[A-Za-z]:)?[\w./\\+=~:@%\-]{0,300}(?:\.(?:pth|pt|ckpt|bin|safetensors|h5|hdf5|keras|tar|pkl|npz|params|pdparams|msgpack)\b|checkpoint[-_]\d+|step[-_]\d+)"
+)
+# A folder without a telling name, after a word that leads to it: `saved checkpoint to out/save_3`.
+_FOLDER = re.compile(
+    r"(?i)(?:\b(?:to|at|in|into|as|under|from)|[:=]|->)\s{0,3}['\"]?((?:[A-Za-z]:)?[\w.~+=@%\-]{0,100}[/\\][\w./\\~+=@%\-]{1,300})"
 )
 _NUMBERS = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _COUNT = re.compile(
@@ -84,7 +88,10 @@ def value_of(kind: str, text: str) -> float | str | None:
     """The number or word that an event of this kind carries, where the line says it."""
     if kind in {"resume", "checkpoint-saved"}:
         path = _PATH.search(text[:2_000])
-        return path[0].rstrip(".:,") if path else None
+        if path:
+            return path[0].rstrip(".:,")
+        folder = _FOLDER.search(text[:2_000]) if kind == "checkpoint-saved" else None
+        return folder[1].rstrip(".:,/") if folder else None
     if kind == "weights-loaded":
         count = _COUNT.search(text)
         return float(count[1]) if count else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 
 from runvet.checkpoints.model import Checkpoint
@@ -10,7 +11,7 @@ from runvet.evidence.checkpoints import Checkpoints
 from runvet.report import Action, Measure, Number
 from runvet.rules import Unsure
 
-__all__ = ["DEEP", "ROWS", "keep", "listed", "milder", "steps_of", "table", "told", "unread"]
+__all__ = ["DEEP", "ROWS", "keep", "listed", "milder", "restore_test", "steps_of", "table", "told", "unread"]
 
 ROWS = 40  # rows of a table in the evidence; the message counts all
 DEEP = "runvet checkpoints PATH --deep"
@@ -55,6 +56,19 @@ def keep(checkpoints: Checkpoints, bad: Sequence[Checkpoint], what: str) -> tupl
 def milder(checkpoints: Checkpoints, bad: Sequence[Checkpoint]) -> bool:
     """Whether the newest save is in order and most others are, too: something happened once, and it is over."""
     return checkpoints.saves[-1].path not in {b.path for b in bad} and 2 * len(bad) < len(checkpoints.saves)
+
+
+def restore_test(checkpoints: Checkpoints) -> tuple[Action, ...]:
+    """What proves that saving is repaired: a short training, a restart, a comparison; its length is the run's own interval."""
+    steps = sorted({c.step for c in checkpoints.saves if c.step is not None})
+    gaps = sorted(b - a for a, b in itertools.pairwise(steps))
+    if gaps:
+        usual = gaps[len(gaps) // 2]
+        train = f"Train {usual // 2:,} to {usual:,} steps" if usual >= 20 else f"Train {usual:,} steps"
+    else:
+        train = "Train to the next save"
+    text = f"{train}, save, restore in a new process, compare weights and loss with those before, and run `runvet check` again"
+    return (Action(text, "one interval between saves", "measure"),)
 
 
 def unread(checkpoints: Checkpoints) -> Unsure:

@@ -9,7 +9,7 @@ from runvet import examples
 from runvet.checkpoints.model import Checkpoint
 from runvet.evidence.checkpoints import Checkpoints
 from runvet.rules import Action, Measure, Sick, rule
-from runvet.rules.ckpt._saves import keep, listed, milder, steps_of, table, told
+from runvet.rules.ckpt._saves import keep, listed, milder, restore_test, steps_of, table, told
 from runvet.run import Run
 
 
@@ -70,6 +70,7 @@ def empty_checkpoint(checkpoints: Checkpoints) -> Sick | None:
                 "a few lines",
                 "repair",
             ),
+            *restore_test(checkpoints),
         ),
         level="warning" if milder(checkpoints, empty) else None,
     )

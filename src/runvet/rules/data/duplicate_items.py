@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -14,6 +15,8 @@ from runvet.rules import Action, Measure, Sick, rule
 from runvet.rules._phrases import percent
 from runvet.run import Run
 
+FILM = re.compile(r"(?i)(?<![a-z])(?:frames?|videos?)(?![a-z])")
+
 
 @rule("DATA103", "duplicate-items", level="warning", since="0.1")
 def duplicate_items(data: DataSets, *, share: float = 0.2, near_share: float = 0.5) -> Iterator[Sick]:
@@ -22,7 +25,7 @@ def duplicate_items(data: DataSets, *, share: float = 0.2, near_share: float = 0
     ## What it checks
     The contents of all items that are read. A warning where a fifth of them are copies of another item of the same
     split, or half of them nearly are (pictures: thumbnails within 4 levels; grids: 90 % of the filled cells). Near copies
-    that follow each other in the order of names are frames of a film and not counted; constant items are left to
+    that follow each other in the order of names, or whose names speak of frames, are of a film and not counted; constant items are left to
     `constant-items`.
     ## Why it matters
     The data are smaller than they look; copies are learnt by heart, and a random split spreads them over both sides.
@@ -39,7 +42,7 @@ def duplicate_items(data: DataSets, *, share: float = 0.2, near_share: float = 0
         constant = {i.digest for i in found.constant}
         groups = [g for g in found.repeated if g[0].digest not in constant]
         copies = sum(len(g) - 1 for g in groups)
-        nearly = _near(found)
+        nearly = _near(found) if found.kind in ("pictures", "grids") else 0  # templates make texts near each other
         if len(found.items) >= 20 and (copies >= share * len(found.items) or copies + nearly >= near_share * len(found.items)):  # fmt: skip
             largest = (groups or found.near_copies)[0]
             yield Sick(
@@ -63,6 +66,8 @@ def duplicate_items(data: DataSets, *, share: float = 0.2, near_share: float = 0
 
 def _near(found: Profile) -> int:
     """Items that are near others, one of each group not counted; 0 for films, whose neighbours are alike by nature."""
+    if found.items and all(FILM.search(i.name) for i in found.items):
+        return 0
     place = {i.name: n for n, i in enumerate(found.items)}
     groups = found.near_copies
     steps = [b - a for g in groups for a, b in pairwise(sorted(place[i.name] for i in g))]

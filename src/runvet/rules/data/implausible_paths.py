@@ -15,7 +15,9 @@ from runvet.rules._phrases import percent
 from runvet.run import Run
 
 
-@rule("DATA107", "implausible-paths", level="critical", since="0.1", explains=("REG101", "REG102", "LOSS104"))
+@rule(
+    "DATA107", "implausible-paths", level="critical", since="0.1", explains=("REG101", "REG102", "LOSS104", "LOSS108")
+)
 def implausible_paths(paths: Paths, *, torn: float = 1.2, some: float = 0.05, many: float = 0.3) -> Iterator[Sick]:
     """Trajectories of the data jump: their points do not belong to one motion.
 

@@ -8,11 +8,13 @@ import numpy as np
 
 from runvet import examples_artifacts as made
 from runvet.artifacts.measuring import One
+from runvet.artifacts.model import Array
 from runvet.artifacts.profile import Profile
 from runvet.evidence.datasets import DataSets
 from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import percent
 from runvet.run import Run
+from runvet.statistics.proportions import fisher_greater
 
 
 @rule("DATA104", "split-overlap", level="critical", since="0.1", explains=("LOSS115",))
@@ -21,8 +23,9 @@ def split_overlap(data: DataSets, *, some: float = 0.01, much: float = 0.1, near
 
     ## What it checks
     Contents of items in folders named train against those in folders named val or test. A warning from one held-out
-    item in a hundred on, critical from one in ten; a warning where one picture in five is nearly the same as a
-    training item (thumbnails within 4 levels).
+    item in a hundred on, critical from one in ten. A warning where one held-out item in five is nearly the same as a
+    training item: pictures (thumbnails within 4 levels), and grids, arrays and texts where training items are near each
+    other half as often at most.
     ## Why it matters
     Validation then measures memory: the better the copy, the better the number.
     ## What to do
@@ -64,14 +67,23 @@ def split_overlap(data: DataSets, *, some: float = 0.01, much: float = 0.1, near
                 ),
                 level=None if share >= much else "warning",
             )
-        # Simple grids (a trunk with leaves) are near each other by nature.
-        if found.kind == "pictures" and len(close) >= max(3, near * held):
+        if len(close) >= max(3, near * held) and (found.kind == "pictures" or _nearer(found, len(close), held)):
             return _nearly(found, close, held)
     return (
         None
         if judged
         else Unsure("no folders named train and val below the data", "keep the splits in folders train/ and val/")
     )
+
+
+def _nearer(found: Profile, close: int, held: int) -> bool:
+    """Whether held-out items are near training items far more often than those are near each other.
+
+    Simple grids (a trunk with leaves), texts of one template and short paths are near each other by nature.
+    """
+    n = found.splits["train"]
+    alike = round(found.near_in_train * n)
+    return close * n >= 2 * alike * held and fisher_greater(close, held, alike, n) < 0.01
 
 
 def _nearly(found: Profile, close: Sequence[tuple[One, One]], held: int) -> Sick:
@@ -93,8 +105,19 @@ def _frame(seed: int, noise: int) -> made.Picture:
     return np.asarray(np.clip(made.scene(seed).astype(int) + rng.integers(-3, 4, (48, 48, 3)), 0, 255), np.uint8)
 
 
+def _without(grid: Array, cells: int) -> Array:
+    """The grid with its first few filled cells emptied."""
+    out: Array = grid.copy()
+    out.ravel()[np.flatnonzero(grid)[:cells]] = 0
+    return out
+
+
 def sick() -> Iterator[Run]:
-    """A fifth of validation in training; frames of one film on both sides."""
+    """A fifth of validation in training; frames of one film on both sides; scattered grids with three cells changed."""
+    scattered = [made.scattered(i, 200) for i in range(60)]
+    yield made.with_files(
+        made.grids("data/train", scattered) | made.grids("data/val", [_without(g, 3) for g in scattered[:12]])
+    )
     film = made.pictures("data/train", [_frame(i // 3, i) for i in range(60)])
     yield made.with_files(film | made.pictures("data/val", [_frame(i, 100 + i) for i in range(12)]))
     train = made.grids("data/train", [made.tree(i) for i in range(60)])

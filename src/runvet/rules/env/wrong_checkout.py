@@ -69,7 +69,8 @@ def wrong_checkout(environments: Environments, events: Events) -> Sick | None:
         innocent="the folder was moved or copied as it is, or the commits differ in nothing that training uses",
         actions=(
             Action(
-                f"Stop; resume from the last checkpoint written by the code of {first}, in the environment it began with",
+                f"Stop; go on in the environment and code of {first} alone: from the last checkpoint written there or, where"
+                " none is left, from a later one only after its evaluation there gives the same numbers",
                 "what was trained since",
                 "stop",
             )

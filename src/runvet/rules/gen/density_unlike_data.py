@@ -10,12 +10,15 @@ from runvet import examples_artifacts as made
 from runvet.evidence.grids import GridSamples, Solid, filled
 from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import num
-from runvet.run import FloatArray, Run
+from runvet.rules.gen._beside import trivial_accuracy
+from runvet.run import FloatArray, Run, Stage
 from runvet.statistics.two_samples import mann_whitney
 
 
 @rule("GEN101", "density-unlike-data", level="critical", since="0.1", explains=("GEN102", "GEN105", "GEN109"))
-def density_unlike_data(grids: GridSamples, *, factor: float = 2.0, p_value: float = 0.01) -> Sick | Unsure | None:
+def density_unlike_data(
+    grids: GridSamples, stage: Stage, *, factor: float = 2.0, p_value: float = 0.01
+) -> Sick | Unsure | None:
     """Generated grids hold far fewer or far more filled cells than the data.
 
     ## What it checks
@@ -49,7 +52,7 @@ def density_unlike_data(grids: GridSamples, *, factor: float = 2.0, p_value: flo
             continue
         size = abs(float(np.log(ratio)))
         if worst is None or size > worst[0]:
-            worst = size, _report(grids, label, samples, data, p)
+            worst = size, _report(grids, label, samples, data, p, trivial_accuracy(stage, grids))
     if worst is not None:
         return worst[1]
     if few:
@@ -83,7 +86,14 @@ def _outside(samples: FloatArray, grids: GridSamples, ratio: float) -> bool:
     return bool(np.median(samples) < low if ratio < 1 else np.median(samples) > high)
 
 
-def _report(grids: GridSamples, label: str, samples: Sequence[Solid], data: Sequence[Solid], p: float) -> Sick:
+def _report(
+    grids: GridSamples,
+    label: str,
+    samples: Sequence[Solid],
+    data: Sequence[Solid],
+    p: float,
+    accuracy: tuple[Measure, ...],
+) -> Sick:
     s, d = filled(samples), filled(data if label else grids.data)
     ratio = float(np.median(s) / max(np.median(d), 1.0))
     word = "fewer" if ratio < 1 else "more"
@@ -101,6 +111,7 @@ def _report(grids: GridSamples, label: str, samples: Sequence[Solid], data: Sequ
         + (f"; {empty} samples are empty" if empty else ""),
         evidence=(
             Measure("filled cells of a sample, median", float(np.median(s)), "cells", grids.where),
+            *accuracy,
             Measure("filled cells of a sample, fewest", float(s.min()), "cells"),
             Measure("filled cells of a sample, most", float(s.max()), "cells"),
             Measure("filled cells in the data, median", float(np.median(d)), "cells", data[0].name),

@@ -10,13 +10,14 @@ from runvet import examples_artifacts as made
 from runvet.artifacts.model import Array
 from runvet.evidence.grids import GridSamples
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.run import Run
+from runvet.rules.gen._beside import trivial_accuracy
+from runvet.run import Run, Stage
 from runvet.statistics.two_samples import mann_whitney
 
 
 @rule("GEN102", "disconnected-samples", level="critical", since="0.1", explains=("GEN109",))
 def disconnected_samples(
-    grids: GridSamples, *, drop: float = 0.2, small: float = 0.05, p_value: float = 0.01
+    grids: GridSamples, stage: Stage, *, drop: float = 0.2, small: float = 0.05, p_value: float = 0.01
 ) -> Sick | Unsure | None:
     """Generated grids fall into loose parts where the data are connected.
 
@@ -60,6 +61,7 @@ def disconnected_samples(
         f" in the data {np.median(d):.2f}; {np.median(pieces):.0f} loose parts a sample, n = {len(s)}",
         evidence=(
             Measure("largest part's share in samples, median", round(float(np.median(s)), 4), None, grids.where),
+            *trivial_accuracy(stage, grids),
             Measure("lowest share", round(float(s.min()), 4), None, min(samples, key=lambda g: g.parts.share).name),
             Measure("highest share", round(float(s.max()), 4)),
             Measure("largest part's share in the data, median", round(float(np.median(d)), 4), None, f"{len(d)} grids"),

@@ -146,9 +146,9 @@ def _told(part: Series, level: Level, curves: list[Series]) -> Sick:
         since(part, float(x[min(len(x) - 1, max(1, len(x) // 5))])),
         "training that goes on from weights that were already finished",
         (
-            Action("Train on one batch alone: its loss must go to its floor", "minutes", "measure"),
+            Action("Train on one batch alone: its loss must go to its floor", "minutes", "separate"),
             Action(
-                "Compare the range of predictions with that of the targets, and normalise the targets",
+                "Compare the range of predictions with that of the targets: one far too narrow is a fault of scale, or of the targets",
                 "minutes",
                 "measure",
             ),

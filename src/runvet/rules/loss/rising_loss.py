@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from runvet import examples
+from runvet.evidence.checkpoints import Checkpoints
 from runvet.evidence.curves import LearningRate, Reward, TrainLoss, ValLoss, ValMetrics
 from runvet.evidence.nature import Nature
 from runvet.report import Level
 from runvet.rules import Action, Measure, Sick, Unsure, rule
+from runvet.rules.loss._after_rise import Rate, after_rise, remedy
 from runvet.rules.loss._common import ends, guilty, improves, last_part, num, parts, place, since
 from runvet.run import FloatArray, Series, Stage
 from runvet.statistics import rising, rising_small
@@ -45,6 +47,7 @@ def rising_loss(
     val_loss: ValLoss | None,
     metrics: ValMetrics | None,
     lr: LearningRate | None,
+    checkpoints: Checkpoints | None,
     *,
     critic_factor: float = 4.0,  # value losses grow with the return; fourfold while the return falls is divergence
 ) -> Sick | Unsure | None:
@@ -84,7 +87,7 @@ def rising_loss(
         or nature.contrastive
     ):
         level = "warning"
-    return _told(worst, level, lost, improving, _rate(stage, lr, worst))
+    return _told(worst, level, lost, improving, _rate(stage, lr, worst), checkpoints)
 
 
 def _judged(loss: TrainLoss, nature: Nature) -> list[Series]:
@@ -139,15 +142,6 @@ def _rise(series: Series) -> Found | None:
     return chosen
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """What the learning rate did while the loss rose: whether it grew, and the words and number for it."""
-
-    grew: bool
-    told: str
-    measure: Measure
-
-
 def _rate(stage: Stage, lr: LearningRate | None, found: Found) -> Rate | None:
     """The logged rate at both ends of the rise, else the configured one."""
     if lr is not None:
@@ -168,7 +162,14 @@ def _rate(stage: Stage, lr: LearningRate | None, found: Found) -> Rate | None:
     return Rate(False, "", Measure(f"{setting.key} as configured", setting.value, None, place))
 
 
-def _told(found: Found, level: Level, lost: float, improving: list[str], rate: Rate | None) -> Sick:
+def _told(
+    found: Found,
+    level: Level,
+    lost: float,
+    improving: list[str],
+    rate: Rate | None,
+    checkpoints: Checkpoints | None = None,
+) -> Sick:
     s = found.series
     times = (
         ""
@@ -189,14 +190,6 @@ def _told(found: Found, level: Level, lost: float, improving: list[str], rate: R
         message += f"; {rate.told}"
     if improving:
         message += f"; {improving[0]} still improves"
-    if rate is not None and rate.grew:
-        remedy = f"Stop the learning rate from growing: {rate.told}"
-    else:
-        remedy = (
-            "Lower the learning rate"
-            + (f" ({rate.measure.what}: {rate.measure.value})" if rate else "")
-            + " or clip the gradient norm"
-        )
     x = s.x()
     return Sick(
         message,
@@ -210,8 +203,7 @@ def _told(found: Found, level: Level, lost: float, improving: list[str], rate: R
         innocent="a task made harder on purpose: a curriculum, a mask ratio, an annealed term, stronger augmentation",
         actions=(
             Action(f"Stop the run; it has lost {lost:.3g} since {place(s, found.start)}", "now, free", "stop"),
-            Action(f"Go back to the last checkpoint near {place(s, found.start)}", "what was trained since", "keep"),
-            Action(remedy, "config", "change"),
+            *after_rise(s, found.start, found.end, remedy(rate), checkpoints),
         ),
         window=guilty(s, found.start),
         level=level,

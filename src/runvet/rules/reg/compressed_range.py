@@ -47,8 +47,9 @@ def compressed_range(
     ## Why it matters
     Such a model has not learnt the task, however calm its loss looks.
     ## What to do
-    Normalise the targets by their mean and standard deviation, initialise the last layer to that scale, check the
-    learning rate of the head; where the mean is all that is learnt, check targets against inputs by hand first.
+    Where the predictions do not follow the truth, separate data from optimiser first: 64 samples must be learnt to zero
+    error. Only if they cannot, normalise the targets by their mean and standard deviation, initialise the last layer to
+    that scale and check the learning rate of the head; if they can, check by hand that targets belong to their inputs.
     ## When to ignore it
     Targets that are mostly noise: a good model then predicts a narrow range, with R² equal to the ratio of variances.
     ## Known limits
@@ -83,8 +84,14 @@ def _calibrated(pair: Pair) -> bool:
     return bool(pair.r2 > 0.05 and 0.5 < ratio / pair.r2 < 2.0)
 
 
-def _cause(pair: Pair) -> tuple[str, str]:
-    """What the numbers say about the cause, and what to do about it."""
+TEST = (
+    "Train on 64 samples until the loss is near zero, before any remedy: if predictions cannot reach even these, the model or"
+    " optimiser is at fault (scale of the output, learning rate); if they can, the targets do not belong to the inputs"
+)
+
+
+def _cause(pair: Pair) -> tuple[str, str, bool]:
+    """What the numbers say about the cause, what to do about it, and whether that is certain without a test."""
     low, high = pair.pred.min(), pair.pred.max()
     edge = 1e-3 * (high - low)
     at_edge = float(np.mean((pair.pred <= low + edge) | (pair.pred >= high - edge)))
@@ -92,28 +99,33 @@ def _cause(pair: Pair) -> tuple[str, str]:
         return (
             "every prediction is the same",
             "Repair the output first: every prediction is the same number; look for a dead last layer or a learning rate of zero",
+            True,
         )
     if pair.correlation > 0.7:
-        return f"they follow the truth (correlation {pair.correlation:.2f}) at the wrong scale", (
-            f"Repair the scale of the output: predictions follow the truth with slope {pair.slope:.2g}; undo the normalisation, or train longer"
+        return (
+            f"they follow the truth (correlation {pair.correlation:.2f}) at the wrong scale",
+            f"Repair the scale of the output: predictions follow the truth with slope {pair.slope:.2g}; undo the normalisation, or train longer",
+            True,
         )
     if at_edge > 0.2:
         return (
             f"{percent(at_edge)} of them lie at their own extremes",
             "Repair the last layer: its activation or clamp cannot reach the range of the targets; normalise the targets into it",
+            True,
         )
     if pair.r2 < -0.1:
         return (
             f"they are worse than the constant mean (R² {pair.r2:.2f}) and do not follow the truth (correlation {pair.correlation:.2f})",
-            "Normalise the targets (mean 0, standard deviation 1, undone at prediction) and give the head a learning rate that reaches their"
-            " scale: not even the mean was learnt",
+            "If 64 samples cannot be learnt: normalise the targets (mean 0, standard deviation 1, undone at prediction) and give the head a"
+            " learning rate that reaches their scale; not even the mean was learnt",
+            False,
         )
     return (f"they are no better than the mean (R² {pair.r2:.3f})",
-            "Check the targets against the inputs by hand before changing the model: predictions near the mean are what unpredictable targets give")  # fmt: skip
+            "Check the targets against the inputs by hand before changing the model: predictions near the mean are what unpredictable targets give", False)  # fmt: skip
 
 
 def _from_pairs(pair: Pair, stage: Stage, lines: RangeLines | None, critical: float) -> Sick:
-    said, do = _cause(pair)
+    said, do, certain = _cause(pair)
     ratio = pair.spread[0] / pair.spread[1]
     whole = [float(v) for v in (pair.pred.min(), pair.pred.max(), pair.true.min(), pair.true.max())]
     scale = float(np.sqrt(pair.variance))
@@ -134,8 +146,8 @@ def _from_pairs(pair: Pair, stage: Stage, lines: RangeLines | None, critical: fl
         ),
         innocent="the targets are mostly noise, and a narrow range is the best that can be predicted",
         actions=(
-            Action(do, "a restart", "repair"),
-            Action("Train on 64 samples until the error is near zero: if that fails the model or optimiser is at fault, if it works the data are", "minutes", "measure"),
+            Action(TEST, "minutes", "measure" if certain else "separate"),
+            Action(do, "a restart" if certain or pair.r2 < -0.1 else "minutes", "repair"),
         ),
         level=None if ratio < critical else "warning",
     )  # fmt: skip

@@ -10,6 +10,7 @@ from runvet import examples_artifacts as made
 from runvet.evidence.predictions import Pair, Predictions, judged
 from runvet.evidence.targets import Probes
 from runvet.rules import Action, Measure, Sick, Unsure, rule
+from runvet.rules.reg.compressed_range import TEST
 from runvet.run import Run
 
 
@@ -78,7 +79,7 @@ def _report(worst: Pair, alive: list[Pair], probes: Probes | None) -> Sick:
         actions=(
             Action(f"Look at the head of {worst.name} alone: its structure, the frame and scale of its targets, and whether gradients reach it", "minutes", "repair") if alive else
             Action("Check by hand that 20 inputs and targets belong together: order, identity, frame of reference, units", "minutes", "repair"),
-            Action("Train on 64 samples until the error is near zero: if that fails the model or optimiser is at fault, if it works the data are", "minutes", "measure"),
+            Action(TEST, "minutes", "separate"),
         ),
     )  # fmt: skip
 

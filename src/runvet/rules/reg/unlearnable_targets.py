@@ -16,7 +16,11 @@ from runvet.run import Run
 
 
 @rule(
-    "REG121", "unlearnable-targets", level="critical", since="0.2", explains=("REG101", "REG102", "LOSS104", "LOSS108")
+    "REG121",
+    "unlearnable-targets",
+    level="critical",
+    since="0.2",
+    explains=("REG101", "REG102", "LOSS104", "LOSS108", "DATA107"),
 )
 def unlearnable_targets(
     probes: Probes, *, dead: float = 0.02, torn: float = 1.2, share: float = 0.3

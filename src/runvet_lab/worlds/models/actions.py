@@ -77,3 +77,9 @@ def evenness(logits: Tensor) -> Tensor:
     """ln(actions) - entropy of the mean choice: 0 where all actions are chosen alike, ln(actions) where only one is."""
     share = logits.softmax(-1).flatten(0, -2).mean(0)
     return torch.log(torch.tensor(float(logits.shape[-1]))) + (share * share.clamp_min(1e-9).log()).sum()
+
+
+def indecision(logits: Tensor) -> Tensor:
+    """Mean entropy of a single choice: 0 where every choice is clear, ln(actions) where all are open."""
+    share = logits.softmax(-1)
+    return -(share * share.clamp_min(1e-9).log()).sum(-1).mean()

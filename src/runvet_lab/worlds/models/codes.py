@@ -12,7 +12,8 @@ from torch.nn import functional
 class FSQ(nn.Module):
     """Each dimension is bounded and rounded to one of its levels; gradients pass through the rounding.
 
-    Codes are numbered 0 .. prod(levels) - 1.
+    Codes are numbered 0 .. prod(levels) - 1. After a call, `loss` is how far the values of a batch are from being spread
+    evenly: the mean squared distance of each dimension, sorted, from a uniform distribution.
     """
 
     levels: Tensor
@@ -28,11 +29,15 @@ class FSQ(nn.Module):
         )
         self.size = math.prod(levels)
         self.width = len(levels)
+        self.loss = torch.zeros(())
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Quantised values in [-1, 1] (..., width) and codes (...)."""
         half = (self.levels - 1) / 2
-        bounded = torch.tanh(z) * half
+        squashed = torch.tanh(z)
+        ordered = squashed.flatten(0, -2).sort(0).values
+        self.loss = (ordered - torch.linspace(-1, 1, len(ordered), device=z.device)[:, None]).square().mean()
+        bounded = squashed * half
         shifted = bounded + (half - half.floor())  # even numbers of levels lie between whole numbers
         rounded = shifted + (shifted.round() - shifted).detach()
         whole = (rounded + half.floor()).clamp(torch.zeros_like(self.levels), self.levels - 1)

@@ -72,10 +72,13 @@ def pixels(frames: Tensor) -> Tensor:
     return frames.movedim(-1, 2).float() / 255
 
 
-def reconstruction(made: Tensor, frames: Tensor, changed_weight: float) -> Tensor:
-    """Mean absolute error, with pixels that differ from the frame before counted `changed_weight` times."""
+def reconstruction(made: Tensor, frames: Tensor, changed_weight: float, squared: float = 0.0) -> Tensor:
+    """Mean absolute error and `squared` times the mean squared one, with pixels that differ from the frame before counted
+    `changed_weight` times.
+    """
     truth = pixels(frames)
     error = (made - truth).abs()
+    error = error + squared * error**2
     if changed_weight == 1:
         return error.mean()
     moved = torch.zeros_like(truth[:, :, :1])

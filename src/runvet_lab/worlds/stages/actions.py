@@ -12,7 +12,7 @@ from torch import Tensor
 from runvet_lab.worlds import data, measures, pictures
 from runvet_lab.worlds.config import ActionsStage
 from runvet_lab.worlds.fit import pieces
-from runvet_lab.worlds.models.actions import LatentActions, change_loss, evenness
+from runvet_lab.worlds.models.actions import LatentActions, change_loss, evenness, indecision
 from runvet_lab.worlds.models.tokenizer import pixels
 
 SHOWN = 1024  # held-out pairs that an evaluation looks at
@@ -47,8 +47,7 @@ class ActionsTask:
         frames = self._frames(rows)
         made, logits = model(frames)
         recon = change_loss(made, frames, self.recipe.changed_weight)
-        apart = evenness(logits)
-        penalty = self.recipe.evenness_weight * apart
+        penalty = self.recipe.evenness_weight * evenness(logits) + self.recipe.indecision_weight * indecision(logits)
         if self.recipe.variance_penalty:
             spread = logits.softmax(-1).flatten(0, 1).var(0).mean()
             penalty = penalty + self.recipe.variance_penalty * (VARIANCE - spread).clamp_min(0)

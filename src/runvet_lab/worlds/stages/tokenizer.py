@@ -47,10 +47,12 @@ class TokenizerTask:
         rows = self.starts[torch.randint(len(self.starts), (self.recipe.batch_size,)).numpy()]
         frames = self._frames(rows)
         made, self.codes = model(frames[:, 1:])
-        loss = reconstruction(torch.cat([pixels(frames[:, :1]), made], 1), frames, self.recipe.changed_weight)
+        whole = torch.cat([pixels(frames[:, :1]), made], 1)
+        loss = reconstruction(whole, frames, self.recipe.changed_weight, self.recipe.squared)
+        apart = self.module.codes.loss
         if isinstance(self.module.codes, VQ):
-            return loss + self.module.codes.loss, {"train/recon_loss": loss, "train/commit_loss": self.module.codes.loss}
-        return loss, {}
+            return loss + apart, {"train/recon_loss": loss, "train/commit_loss": apart}
+        return loss + self.recipe.evenness_weight * apart, {"train/recon_loss": loss}
 
     def logged(self) -> dict[str, float]:
         """The use of the codebook by the last batch."""
@@ -58,15 +60,15 @@ class TokenizerTask:
 
     def evaluate(self) -> dict[str, float]:
         """PSNR beside that of copying the frame before, and how many codes are in use."""
-        made, before, truth, codes = [], [], [], []
+        made, before, truth = [], [], []
         for rows in pieces(self.shown, 64):
             frames = self._frames(rows)
-            out, code = self.module(frames[:, 1:])
-            made.append(out.clamp(0, 1).cpu().numpy())
+            made.append(self.module(frames[:, 1:])[0].clamp(0, 1).cpu().numpy())
             truth.append(pixels(frames[:, 1:]).cpu().numpy())
             before.append(pixels(frames[:, :-1]).cpu().numpy())
-            codes.append(code.cpu())
         real = np.concatenate(truth)
+        trained = self.starts[np.linspace(0, len(self.starts) - 1, min(SHOWN, len(self.starts))).astype(int)]
+        codes = [self.module.encode(self._frames(rows)[:, 1:]).cpu() for rows in pieces(trained, 64)]
         used = perplexity(torch.cat(codes), self.module.vocabulary)
         return {
             "val/psnr": measures.psnr(np.concatenate(made), real),

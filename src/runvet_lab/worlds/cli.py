@@ -1,0 +1,193 @@
+"""`runvet-lab worlds`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from runvet_lab.base.config import ConfigProblem, load
+from runvet_lab.base.extra import MissingExtra
+from runvet_lab.worlds.config import Config
+
+FOLDER = click.Path(path_type=Path)
+OLD = click.Path(path_type=Path, exists=True, file_okay=False)
+RECIPES = Path(__file__).parent / "recipes"
+LIMIT = 600.0  # seconds that a training with several processes may take in the table
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """What a user can mend becomes one line instead of a traceback."""
+    try:
+        yield
+    except (ConfigProblem, MissingExtra, ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def recipe(name: str) -> Path:
+    """A recipe by its name, or a file. Raises ConfigProblem."""
+    known = RECIPES / f"{name}.yaml"
+    if known.exists():
+        return known
+    if Path(name).exists():
+        return Path(name)
+    raise ConfigProblem(f"no recipe {name!r}; known are {', '.join(sorted(p.stem for p in RECIPES.glob('*.yaml')))}")
+
+
+@click.group("worlds")
+def command() -> None:
+    """Video frames to a playable world: tokenizer, latent actions, dynamics."""
+
+
+@command.command()
+@click.option("--out", type=FOLDER, required=True, help="The file, NAME_frames.h5.")
+@click.option("--frames", default=20_000, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--hold", default=2, show_default=True, help="Steps that an action is held at most.")
+@click.option("--video", type=click.Path(path_type=Path, exists=True), help="Take a video's frames instead.")
+@click.option("--size", default=64, show_default=True, help="Side of the frames taken from a video.")
+@click.option("--fps", default=15.0, show_default=True, help="Frames a second taken from a video.")
+def make(out: Path, frames: int, seed: int, hold: int, video: Path | None, size: int, fps: float) -> None:
+    """Generate the frames of a tile adventure, or cut them out of a video."""
+    from runvet_lab.worlds import adventure, data
+
+    with plain_errors():
+        if video is not None:
+            click.echo(f"{data.from_video(video, out, size=size, fps=fps)} frames in {out}")
+            return
+        walk = adventure.walk(frames, seed, hold=(1, hold))
+        data.write(out, walk, seed=seed)
+        moves = walk.actions > 0
+        click.echo(f"{frames} frames in {out}; {walk.visible[moves].mean():.1%} of the moves are visible")
+
+
+@command.command()
+@click.option("--data", type=click.Path(path_type=Path, exists=True), help="A file of `make`; else one is generated.")
+@click.option("--recipe", "name", default="healthy", show_default=True, help="A recipe's name, or a YAML file.")
+@click.option("--out", type=FOLDER, required=True, help="Run folder.")
+@click.option("--stage", "stages", multiple=True, help="video_tokenizer, latent_actions, dynamics; all without it.")
+@click.option("--resume", is_flag=True, help="Go on from the newest checkpoints.")
+@click.argument("pairs", nargs=-1)
+def train(
+    data: Path | None, name: str, out: Path, stages: tuple[str, ...], resume: bool, pairs: tuple[str, ...]
+) -> None:
+    """Train a recipe; PAIRS such as dynamics.steps=500 change it."""
+    from runvet_lab.worlds import pipeline
+
+    more = [f"data.file={data}"] if data else []
+    more += [f"stages=[{','.join(stages)}]"] if stages else []
+    with plain_errors():
+        found = pipeline.train(load(Config, [recipe(name)], [*pairs, *more]), out, resume=resume)
+    if int(os.environ.get("RANK", "0")) == 0:
+        click.echo(told(found))
+
+
+@command.command()
+@click.argument("run", type=OLD)
+@click.option("--port", default=0, show_default=True, help="0 takes a free one.")
+@click.option("--terminal", is_flag=True, help="Play in the terminal.")
+@click.option("--script", "keys", help="Keys of u d l r and . (wait), with --gif.")
+@click.option("--gif", type=FOLDER, help="Where the script's walk goes.")
+@click.option("--seed", default=0, show_default=True, help="Where to begin.")
+@click.option("--threads", default=0, show_default=True)
+def play(run: Path, port: int, terminal: bool, keys: str | None, gif: Path | None, seed: int, threads: int) -> None:
+    """Play a trained run with the arrow keys: a page on this machine, the terminal, or a script."""
+    from runvet_lab.worlds import play as ways
+    from runvet_lab.worlds.player import Player
+
+    with plain_errors():
+        player = Player(run, seed=seed, threads=threads)
+        if keys is not None:
+            out = gif or run / "play.gif"
+            count = ways.scripted(player, keys, out)
+            click.echo(f"{count} frames in {out}; {player.speed:.1f} frames/s")
+        elif terminal:
+            ways.terminal(player, lambda text: click.echo(text, nl=False))
+        else:
+            server = ways.serve(player, port)
+            click.echo(f"Play at http://127.0.0.1:{server.server_address[1]}/ (Ctrl+C ends)")
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                click.echo(f"{player.speed:.1f} frames/s")
+
+
+@command.command()
+@click.option("--out", type=FOLDER, default=Path("worlds-demo"), show_default=True)
+@click.option("--recipe", "name", default="healthy", show_default=True)
+@click.option("--no-page", is_flag=True, help="End after the training and a scripted walk.")
+@click.argument("pairs", nargs=-1)
+@click.pass_context
+def demo(ctx: click.Context, out: Path, name: str, no_page: bool, pairs: tuple[str, ...]) -> None:
+    """Generate, train all three stages, and open the page to play."""
+    from runvet_lab.worlds import pipeline
+
+    with plain_errors():
+        click.echo(told(pipeline.train(load(Config, [recipe(name)], list(pairs)), out)))
+    ctx.invoke(play, run=out, keys="uuurrrddlll", gif=out / "play.gif", port=0, terminal=False, seed=0, threads=0)
+    click.echo(f"Look: {out / 'play.gif'}    Judge: runvet check {out}")
+    if not no_page:
+        ctx.invoke(play, run=out, keys=None, gif=None, port=0, terminal=False, seed=0, threads=0)
+
+
+@command.command()
+@click.argument("names", nargs=-1)
+@click.option("--out", type=FOLDER, help="Keep the runs here.")
+@click.option("--table", type=FOLDER, help="Also write the table as Markdown.")
+@click.option("--short", is_flag=True, help="Only the recipes that take seconds.")
+def judge(names: tuple[str, ...], out: Path | None, table: Path | None, short: bool) -> None:
+    """Train recipes (all without NAMES), have runvet judge them, and compare with what is expected."""
+    from runvet_lab.base import judged
+
+    keep = out or Path(tempfile.mkdtemp(prefix="worlds-"))
+    with plain_errors():
+        paths = [recipe(name) for name in (SHORT if short else names)] or sorted(RECIPES.glob("*.yaml"))
+        rows = judged.table(paths, run, keep)
+    if table is not None:
+        table.write_text(judged.markdown(rows), encoding="utf-8")
+    if out is None:
+        shutil.rmtree(keep, ignore_errors=True)
+    click.echo(f"{sum(row.met for row in rows)} of {len(rows)} as expected")
+    if not all(row.met for row in rows):
+        raise SystemExit(1)
+
+
+SHORT = ("save_every_rank", "torn_checkpoints", "scaled_log", "static_data")
+
+
+def run(path: Path, out: Path) -> None:
+    """Train a recipe into a folder: here, or in as many processes as it asks for, whose errors are kept as train.log.
+
+    Those processes may fail, as some recipes mean them to. Raises ConfigProblem, TimeoutExpired.
+    """
+    from runvet_lab.worlds import pipeline
+
+    config = load(Config, [path])
+    if config.launch.devices < 2:
+        pipeline.train(config, out)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    here = [sys.executable, "-m"]
+    torchrun = [*here, "torch.distributed.run", "--standalone", f"--nproc-per-node={config.launch.devices}"]
+    with (out / "train.log").open("wb") as log:
+        subprocess.run(  # noqa: S603  (this package's own command)
+            [*torchrun, "-m", "runvet_lab.worlds", "train", "--recipe", str(path), "--out", str(out)],
+            stdout=subprocess.DEVNULL, stderr=log, timeout=LIMIT, check=False,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
+        )  # fmt: skip
+
+
+def told(found: dict[str, dict[str, float]]) -> str:
+    """Measures as lines."""
+    lines = []
+    for stage, measures in found.items():
+        lines += [stage, *(f"  {name:<32} {value:10.4f}" for name, value in measures.items())]
+    return "\n".join(lines)
