@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHARED ?= ../shared
 
-.PHONY: demo test quick accuracy grade docs lab-voxels bench stress format clean
+.PHONY: demo test quick accuracy grade docs lab-voxels bench stress format clean lab-panoramas
 
 $(VENV)/core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -53,6 +53,9 @@ bench: $(VENV)/dev  ## speed against named peers, into benchmarks/RESULTS.md
 
 stress: $(VENV)/dev  ## checkpoints against kills and full disks in full counts, figures into docs/reliability.md
 	$(BIN)/python tools/stress.py
+
+lab-panoramas: $(VENV)/dev  ## every configuration of the panorama lab, run for real and judged
+	$(BIN)/runvet-lab panoramas judge --table docs/labs/panoramas-table.md
 
 format: $(VENV)/dev
 	$(BIN)/ruff format .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 
 import runvet
@@ -12,12 +13,14 @@ from runvet.beside import beside
 from runvet.checkpoints.places import Place, RemotePath, place
 from runvet.config import Config, find
 from runvet.discover import discover
-from runvet.report import Curve, Figure, Finding, ReadProblem, Report, StageSummary, Unchecked
-from runvet.run import Run
+from runvet.report import Curve, Figure, Finding, ReadProblem, Report, SampleRank, StageSummary, Unchecked
+from runvet.run import Run, Stage
 from runvet.secrets import mask
 from runvet.sink import POINTS
 from runvet.stages import build
 from runvet.summary import summarise
+
+FEW = 4  # samples of a step below which resampling them says nothing
 
 
 def read(
@@ -67,10 +70,14 @@ def judge(
     what a person would look at (samples beside data, predictions beside truth): True, or how many bytes in all.
     """
     config = config or Config()
-    outcomes = engine.judge(run, config)
+    evidence = engine.Evidence(run, config)
+    outcomes = engine.judge(run, config, evidence=evidence)
     found = verdict.findings(outcomes)
     overall = verdict.verdict(found, enough=verdict.enough(outcomes, None))
-    stages = tuple(summarise(stage, verdict.stage_verdict(outcomes, stage), config) for stage in run.stages)
+    stages = tuple(
+        replace(summarise(stage, verdict.stage_verdict(outcomes, stage), config), samples=_ranked(evidence, stage))
+        for stage in run.stages
+    )
     trusted = trust.trusted(run, found, stages)
     return Report(
         runvet=runvet.__version__,
@@ -78,7 +85,7 @@ def judge(
         verdict=overall,
         stages=stages,
         findings=found,
-        actions=trust.advise(verdict.actions(found), trusted, overall),
+        actions=trust.advise(verdict.actions(found), trusted, overall, saved=bool(run.checkpoints)),
         trusted_checkpoint=trusted,
         checks=verdict.checks(outcomes, [Unchecked(*_named(s), None, why) for s, why in config.ignore.items()]),
         problems=tuple(ReadProblem(p.where, p.why, p.remedy) for p in run.problems),
@@ -93,6 +100,20 @@ def judge(
         curves=_curves(run, stages, found, curves) if curves else (),
         figures=_figures(run, config, found, figures) if figures else (),
     )
+
+
+def _ranked(evidence: engine.Evidence, stage: Stage) -> tuple[SampleRank, ...]:
+    """The steps that have samples, those nearest to the data first."""
+    from runvet.evidence.sweep import Sweep
+
+    sweep = evidence.known(Sweep, stage)
+    if sweep is None:
+        return ()
+    told = []
+    for one in sweep.ranked:
+        low, high = one.interval if len(one.distances) >= FEW else (None, None)
+        told.append(SampleRank(one.step, one.median, low, high, len(one.distances), sweep.axis))
+    return tuple(told)
 
 
 def _curves(

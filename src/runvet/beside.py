@@ -23,7 +23,7 @@ def beside(
     checkpoints = reading.below(root, deep=deep, executor=executor, cache=cache)
     stages = run.stages
     artifacts = finding.below(root)
-    if not stages and (named := _samples(root)) and not any(role(i.name) for i in artifacts.items):
+    if not stages and (named := _samples(root)) and not any(role(i.name) == "samples" for i in artifacts.items):
         artifacts = finding.below(root, named)
     if not stages and (checkpoints or any(role(i.name) == "samples" for i in artifacts.items)):
         stages = (Stage(root.name or root.absolute().name or "run", "", ()),)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from runvet.rules import Rule, Sick, Unsure
 from runvet.run import Run, Stage
 
 State: TypeAlias = Literal["critical", "warning", "pass", "not checked", "not applicable", "crashed"]
+T = TypeVar("T")
 BASES: tuple[type, ...] = (Run, Stage, Config)
 
 
@@ -170,6 +171,11 @@ class Evidence:
             self._known[key] = self.call(provider, stage, {})
         return self._known[key]
 
+    def known(self, kind: type[T], stage: Stage | None) -> T | None:
+        """The evidence of a type where some rule has asked for it and it exists; nothing is computed."""
+        value = self._known.get((kind, id(stage) if stage is not None and per_stage(providers()[kind]) else None))
+        return value if isinstance(value, kind) else None
+
     def call(self, function: Callable[..., Any], stage: Stage | None, extra: Mapping[str, float]) -> Any:
         """Call a rule or provider with its evidence; the first required piece that is missing is returned."""
         arguments = {}
@@ -226,8 +232,14 @@ def _finding(rule: Rule, stage: str | None, sick: Sick) -> Finding:
                    sick.innocent, sick.actions, sick.window)  # fmt: skip
 
 
-def judge(run: Run, config: Config | None = None, rules: Sequence[Rule] | None = None) -> list[Outcome]:
-    """Run every selected rule on every stage of a run; one outcome per rule and stage.
+def judge(
+    run: Run,
+    config: Config | None = None,
+    rules: Sequence[Rule] | None = None,
+    *,
+    evidence: Evidence | None = None,
+) -> list[Outcome]:
+    """Run every selected rule on every stage of a run; one outcome per rule and stage. `evidence` is the run's own.
 
     A rule whose evidence exists on some stages only is judged there; on the others it is told why not. Raises
     ConfigError where the configuration names a rule or threshold that does not exist.
@@ -237,7 +249,8 @@ def judge(run: Run, config: Config | None = None, rules: Sequence[Rule] | None =
     check_selectors(rules, config)
     chosen = [r for r in rules if not config.select or any(matches(r, s) for s in config.select)]
     chosen = [r for r in chosen if not any(matches(r, s) for s in config.ignore)]
-    evidence, out = Evidence(run, config), []
+    evidence = evidence if evidence is not None else Evidence(run, config)
+    out: list[Outcome] = []
     for rule in chosen:
         scopes: Sequence[Stage | None] = run.stages if per_stage(rule.check) else (None,)
         out += [_judge(rule, evidence, stage, config) for stage in scopes]

@@ -108,8 +108,23 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleRank:
+    """The samples of one step: median distance to the data, its 90 % interval (None for fewer than four), how many."""
+
+    step: float
+    distance: float
+    low: float | None
+    high: float | None
+    samples: int
+    axis: str = "step"
+
+
+@dataclass(frozen=True, slots=True)
 class StageSummary:
-    """Facts of one stage. `sparkline` holds up to 64 medians of the lead curve, for drawing."""
+    """Facts of one stage. `sparkline` holds up to 64 medians of the lead curve, for drawing.
+
+    `samples` ranks the steps that have samples, those nearest to the data first.
+    """
 
     name: str
     verdict: Verdict
@@ -123,6 +138,7 @@ class StageSummary:
     sparkline: tuple[float, ...] = ()
     segments: int = 1
     sources: tuple[str, ...] = ()
+    samples: tuple[SampleRank, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

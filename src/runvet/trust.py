@@ -17,6 +17,10 @@ from runvet.run import Run
 
 # Findings about single checkpoints that their own problems do not tell: weights lost against siblings, ranks apart.
 RELATIVE = ("CKPT107", "CKPT116")
+KEEPING = ("Stop", "Keep", "Go back")  # how actions begin that keep a checkpoint
+_BACK = re.compile(r"Go back to (?:the last|a) checkpoint ")
+DEGRADED = "its loss was already degraded"
+SPOILT = "for it, too, unless the cause came later"
 
 
 def trusted(run: Run, found: Sequence[Finding], stages: Sequence[StageSummary]) -> TrustedCheckpoint | None:
@@ -84,14 +88,12 @@ def _why(
     parts = [f"{sound}, {place}"]
     if first is not None and not early:
         since = f" since step {first.since_step:,.0f}" if first.since_step is not None else ""
-        parts.append(f"its loss was already degraded ({_name(first)}{since})")
+        parts.append(f"{DEGRADED} ({_name(first)}{since})")
     rest = sorted(
         {f.rule for f in found if f.severity == "critical" and not f.rule.startswith(("LOSS", "LOG", "CKPT"))}
     )
     if rest:
-        parts.append(
-            f"{' and '.join(rest[:3])} hold{'s' if len(rest) == 1 else ''} for it, too, unless the cause came later"
-        )
+        parts.append(f"{' and '.join(rest[:3])} hold{'s' if len(rest) == 1 else ''} {SPOILT}")
     lost = (
         stage.steps.last - chosen.step
         if stage.steps.axis == "step" and stage.steps.last is not None and chosen.step is not None
@@ -115,16 +117,27 @@ def _name(finding: Finding | None) -> str:
 
 
 def advise(
-    actions: Sequence[PlannedAction], kept: TrustedCheckpoint | None, verdict: Verdict
+    actions: Sequence[PlannedAction], kept: TrustedCheckpoint | None, verdict: Verdict, *, saved: bool = False
 ) -> tuple[PlannedAction, ...]:
-    """The actions with one that keeps the trusted checkpoint, where the run is critical and none names it yet."""
-    if kept is None or verdict != "critical" or not actions or any(_names(a.do, kept) for a in actions):
+    """The actions with one that keeps the trusted checkpoint, where the run is critical and none names it yet.
+
+    `saved` says that the run holds checkpoints: none is gone back to where no usable one is from before the fault.
+    """
+    if saved and (kept is None or DEGRADED in kept.why):
+        left = [a for a in actions if not _BACK.match(a.do)]
+        actions = [replace(a, order=i + 1) for i, a in enumerate(left)]
+    if (
+        kept is None
+        or verdict != "critical"
+        or not actions
+        or any(a.do.startswith(KEEPING) and _names(a.do, kept) for a in actions)
+    ):
         return tuple(actions)
     place = kept.path if kept.step is None else f"step {kept.step:,.0f} ({kept.path})"
     first = actions[0]
-    keep = PlannedAction(
-        2, f"Keep the checkpoint of {place}: it is the one to go back to", first.why, "now, free", first.stage
-    )
+    spoilt = SPOILT in kept.why or DEGRADED in kept.why
+    what = "nothing better is left, and what was found holds for it, too" if spoilt else "it is the one to go back to"
+    keep = PlannedAction(2, f"Keep the checkpoint of {place}: {what}", first.why, "now, free", first.stage)
     return (first, keep, *(replace(a, order=a.order + 1) for a in actions[1:]))
 
 

@@ -13,7 +13,7 @@ from runvet.artifacts.model import Item
 
 What: TypeAlias = Literal["samples", "data"]
 
-DATA = frozenset("data dataset datasets corpus corpora train_data training_data structures schematics voxels inputs blueprints".split())
+DATA = frozenset("data dataset datasets corpus corpora train_data training_data structures inputs blueprints".split())
 REAL = frozenset("real reals gt truth reference references target targets original originals".split())
 SAMPLE = frozenset(
     "sample samples generated generation generations gen fake fakes visualization visualizations visualisation visualisations"

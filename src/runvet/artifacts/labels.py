@@ -76,3 +76,39 @@ def _text(value: Any) -> str:
         if isinstance(value, (str, int)) and not isinstance(value, bool)
         else ""
     )
+
+
+PALETTES = frozenset("palette palettes blocks block_ids block_map id_to_block block_mapping vocab materials".split())
+
+
+def named_ids(artifacts: Artifacts) -> dict[int, str]:
+    """Names of ids from a small JSON file called `palette`, `block_ids`, …: {"1": "stone"}, {"stone": 1} or ["air", "stone"]."""
+    for item in artifacts.items:
+        stem = item.parts[-1].rpartition(".")[0].lower()
+        if item.suffix != ".json" or stem not in PALETTES or item.size > 1 << 20:
+            continue
+        try:
+            found = _names(artifacts.read(item).plain)
+        except UnreadableError:
+            continue
+        if found:
+            return found
+    return {}
+
+
+def _names(plain: Any) -> dict[int, str]:
+    """The names, in the value itself or one level below."""
+    below = list(plain.values()) if isinstance(plain, dict) else []
+    return next((found for value in (plain, *below) if (found := _palette(value))), {})
+
+
+def _palette(plain: Any) -> dict[int, str]:
+    if isinstance(plain, list) and all(isinstance(v, str) for v in plain):
+        return dict(enumerate(plain))
+    if not isinstance(plain, dict):
+        return {}
+    if all(isinstance(v, str) for v in plain.values()) and all(str(k).isdecimal() and len(str(k)) < 19 for k in plain):
+        return {int(k): v for k, v in plain.items()}
+    if all(isinstance(v, int) and not isinstance(v, bool) for v in plain.values()):
+        return {v: str(k) for k, v in plain.items()}
+    return {}

@@ -40,6 +40,4 @@ def _adds_up(array: Array, axis: int) -> bool:
     else:
         some = first[list(evenly(range(len(first)), PROBED))]
     values = np.asarray(some, np.float64)
-    return bool(
-        np.isfinite(values).all() and values.min() >= -1e-6 and np.abs(values.sum(axis=-1) - 1).max() < 0.01
-    )
+    return bool(np.isfinite(values).all() and values.min() >= -1e-6 and np.abs(values.sum(axis=-1) - 1).max() < 0.01)

@@ -24,6 +24,7 @@ __all__ = ["Kind", "One", "Profile", "jump_ratios", "jumps", "paths_in", "profil
 
 FILES = 10_000  # files of one data set that are read, evenly over all
 BYTES = 128 << 20  # bytes of files that are read
+MANY, SMALL = 20, 4096  # files of a data set, and values of one, from which and up to which each file is one sample
 ITEMS = 20_000  # items (files, or entries of files that stack many)
 LABELS = ("label", "labels", "class", "classes", "y", "target", "targets", "category")
 CLASSES = 1_000
@@ -174,7 +175,7 @@ def profile(artifacts: Artifacts, name: str, entries: Sequence[Entry]) -> Profil
             continue
         if contents.problems and not all(" read" in p for p in contents.problems):
             unreadable[entry.item.name] = f"in part: {contents.problems[0]}"
-        kind, made = items_of(entry, contents)
+        kind, made = items_of(entry, contents, each=len(entries) >= MANY)
         kinds[kind] += 1
         if kind not in ("grids", "texts", "sounds"):
             _widen(ranges, contents.arrays)
@@ -200,8 +201,11 @@ def _widen(ranges: dict[str, tuple[float, float]], arrays: Mapping[str, Array]) 
             ranges[name] = (min(low, float(held.min())), max(high, float(held.max())))
 
 
-def items_of(entry: Entry, contents: Contents) -> tuple[Kind, list[Waiting]]:
-    """What one file holds: pictures, grids, sounds, texts, rows of a table, or one array."""
+def items_of(entry: Entry, contents: Contents, *, each: bool = False) -> tuple[Kind, list[Waiting]]:
+    """What one file holds: pictures, grids, sounds, texts, rows of a table, or one array.
+
+    `each`: the data set has so many files that small arrays are one sample a file.
+    """
     held = {k: v for k, v in contents.arrays.items() if v.dtype.kind in "iufb" and v.size and v.ndim}
     if list(held) == ["sound"]:
         return "sounds", _each("sounds", entry, [held["sound"]])
@@ -214,7 +218,7 @@ def items_of(entry: Entry, contents: Contents) -> tuple[Kind, list[Waiting]]:
     if not held:
         texts = texts_of(contents)
         return ("texts" if texts else "arrays"), _each("texts", entry, [_bytes(t) for t in texts])
-    return _stacked(entry, held)
+    return _stacked(entry, held, each=each)
 
 
 def _bytes(text: str) -> Array:
@@ -235,7 +239,7 @@ def _labels(held: Mapping[str, Array], count: int) -> Array | None:
     return next((v for k, v in held.items() if k.lower() in LABELS and v.ndim == 1 and len(v) == count > 1), None)
 
 
-def _stacked(entry: Entry, held: dict[str, Array]) -> tuple[Kind, list[Waiting]]:
+def _stacked(entry: Entry, held: dict[str, Array], *, each: bool) -> tuple[Kind, list[Waiting]]:
     """Files that stack many items along the first axis (`x` with `y`), else one item a file."""
     main = main_array(held)
     if main is None:
@@ -244,6 +248,8 @@ def _stacked(entry: Entry, held: dict[str, Array]) -> tuple[Kind, list[Waiting]]
     table = all(len(v) == len(main) for v in held.values()) and (
         len(held) > 1 or entry.item.suffix in (".json", ".jsonl", ".csv", ".parquet")
     )
+    if each and labels is None and entry.item.suffix == ".npy" and main.size <= SMALL:
+        return "arrays", _each("arrays", entry, [main])
     if main.ndim >= 2 and (labels is not None or table or (len(main) >= 20 and entry.item.suffix in (".npy", ".h5", ".hdf5"))):  # fmt: skip
         return "records", _each("records", entry, list(main[:ITEMS]), _class_names(labels))
     return "arrays", _each("arrays", entry, [main])

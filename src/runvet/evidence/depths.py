@@ -56,7 +56,7 @@ def depth_pairs(run: Run, predictions: Predictions | None, described: Calibratio
             shape = (pair.n, *pair.shape)
             found += _fit("the prediction", "the truth", pair.where, pair.pred.reshape(shape), pair.true.reshape(shape), relative)  # fmt: skip
     if run.artifacts is not None and not found:
-        for one, two, where, a, b in _both(run.artifacts):
+        for one, two, where, a, b in both(run.artifacts):
             found += _fit(one, two, where, a, b, relative)
     return DepthPairs(tuple(found)) if found else Missing("no two depth maps of one scene", "", applicable=False)
 
@@ -67,7 +67,7 @@ def _focal(described: Calibrations | None) -> float | None:
     return float(np.median(told)) if told and np.ptp(told) < 0.05 * np.median(told) else None
 
 
-def _both(artifacts: Artifacts) -> Iterator[tuple[str, str, str, Array, Array]]:
+def both(artifacts: Artifacts) -> Iterator[tuple[str, str, str, Array, Array]]:
     """Two arrays of one file that are both depth and of one shape: `depth` and `ray_distance`, or points' z and length."""
 
     def may(shapes: dict[str, tuple[int, ...]]) -> list[str]:

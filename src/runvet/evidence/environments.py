@@ -89,7 +89,14 @@ def _record(source: str, told: list[Setting]) -> Environment | None:
             commit = commit or value
         elif last in DIRTY and isinstance(value, bool):
             dirty = value
-        elif last in ("world_size", "num_processes", "nproc_per_node", "num_gpus", "n_gpus", "gpu_count") and isinstance(value, (int, float)):
+        elif last in (
+            "world_size",
+            "num_processes",
+            "nproc_per_node",
+            "num_gpus",
+            "n_gpus",
+            "gpu_count",
+        ) and isinstance(value, (int, float)):
             world = float(value)
         elif last in ("time", "timestamp", "date", "started", "startedat", "start_time") and not time:
             time = str(value)

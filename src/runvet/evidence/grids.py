@@ -11,13 +11,14 @@ import numpy as np
 
 from runvet.artifacts.components import Parts, parts
 from runvet.artifacts.grids import Grid, counts, grids_of, is_tokens
-from runvet.artifacts.grouping import Entry, Group
-from runvet.artifacts.labels import labelled
+from runvet.artifacts.grouping import OTHER, PREDICTION, STATE, Entry, Group, everything, role, words
+from runvet.artifacts.labels import labelled, named_ids
 from runvet.artifacts.model import Artifacts, UnreadableError, evenly
 from runvet.evidence import Missing, provides
 from runvet.evidence.artifact_groups import GRIDS, StageGroups
 from runvet.run import FloatArray, Plain, Stage
 
+UNNAMED = 20  # files that a folder needs to count as data whose name does not say so
 SAMPLES = 64  # samples of the last step that are read
 DATA = 256  # items of the data that are read, evenly over all of them
 MOST_COMMON = 0.4  # a value that fills this share of the data's cells is their background where no setting names it
@@ -104,6 +105,7 @@ def grid_samples(found: StageGroups, stage: Stage) -> GridSamples | Missing:
         return Missing("no grids among the samples", "", applicable=False)
     group = next(g for g in made if any(e.item.name == samples[0][0].item.name for e in g.last))
     data = max((_read(found.artifacts, labelled(found.artifacts, g.entries), DATA) for g in real), key=len, default=[])
+    data = data or _unnamed(found.artifacts, samples)
     if not data:
         return Missing(
             "no grids of the data beside the samples", "keep the data set below the run, or some of it in data/"
@@ -112,8 +114,25 @@ def grid_samples(found: StageGroups, stage: Stage) -> GridSamples | Missing:
     background, why = (
         (frozenset[int](), "tokens have no background") if tokens else _background(stage, [g for _, g in data])
     )
-    names = _names(found.artifacts, [e for e, _ in (*samples, *data)])
+    names = named_ids(found.artifacts) | _names(found.artifacts, [e for e, _ in (*samples, *data)])
     return replace(_made(group, samples, data, background, why), tokens=tokens, names=names)
+
+
+def _unnamed(artifacts: Artifacts, samples: Sequence[tuple[Entry, Grid]]) -> list[tuple[Entry, Grid]]:
+    """Data in a folder whose name does not say so: the most files whose grids have the samples' shape, twenty at least."""
+    suffix, shape = samples[0][0].item.suffix, samples[0][1].shape
+    left = [i for i in artifacts.items if i.suffix == suffix and role(i.name) is None and not _claimed(i.name)]
+    chosen = max(everything(left, (suffix,)), key=lambda g: len(g.entries), default=None)
+    if chosen is None or len(chosen.entries) < UNNAMED:
+        return []
+    read = _read(artifacts, labelled(artifacts, chosen.entries), DATA)
+    return read if len(read) >= UNNAMED and all(g.shape == shape for _, g in read) else []
+
+
+def _claimed(name: str) -> bool:
+    """Whether a path speaks of predictions, evaluations, masks or states, which are no data."""
+    told = {w for part in name.split("/") for w in words(part)}
+    return bool(told & (PREDICTION | OTHER | STATE | {"debug", "dump", "tmp", "cache", "output", "outputs"}))
 
 
 def _names(artifacts: Artifacts, entries: Sequence[Entry]) -> dict[int, str]:

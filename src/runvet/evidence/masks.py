@@ -14,6 +14,7 @@ from runvet.artifacts.grouping import words
 from runvet.artifacts.model import Artifacts, UnreadableError, evenly
 from runvet.evidence import Missing, provides
 from runvet.evidence.artifact_groups import owner
+from runvet.evidence.mask_pictures import mask_pictures
 from runvet.evidence.predictions import FILES, Predictions
 from runvet.run import Run, Setting, Stage
 
@@ -57,7 +58,9 @@ def masks(run: Run, stage: Stage, saved: Predictions | None) -> Masks | Missing:
     if run.artifacts is not None:
         kept = run.artifacts
         summaries = kept.memo("summaries", lambda: tuple(_summaries(kept)))
+        drawn = kept.memo("mask pictures", lambda: tuple(mask_pictures(kept)))
         found += [m for m in summaries if owner(m.where, run.stages) is stage]
+        found += [m for w, p, t in drawn if owner(w, run.stages) is stage and (m := _of_arrays("mask", p, t, w))]
     found += [
         m for p in (saved.pairs if saved else ()) if (m := _of_arrays(p.name, p.pred, p.true, p.where)) is not None
     ]
@@ -89,7 +92,11 @@ def _summaries(artifacts: Artifacts) -> Iterator[Mask]:
             continue
         if isinstance(plain, dict):
             yield from _means(dict(_flat(plain)), item.name)
-    tables = [i for i in artifacts.items if i.suffix == ".csv" and i.size < 16 << 20 and _SUMMARY & {w for p in i.parts[-2:] for w in words(p)}]
+    tables = [
+        i
+        for i in artifacts.items
+        if i.suffix == ".csv" and i.size < 16 << 20 and _SUMMARY & {w for p in i.parts[-2:] for w in words(p)}
+    ]
     for item in evenly(tables, FILES):
         try:
             columns = artifacts.read(item).arrays

@@ -103,8 +103,8 @@ def _ids(artifacts: Artifacts, item: Item) -> list[str]:
         plain = artifacts.read(item).plain
     except UnreadableError:
         return []
-    if isinstance(plain, str):
-        plain = plain.split()
+    if isinstance(plain, str) or (isinstance(plain, list) and all(isinstance(line, str) for line in plain)):
+        plain = [line for text in ([plain] if isinstance(plain, str) else plain) for line in text.split("\n") if line]
     return [re.sub(r"\.\w{2,5}$", "", str(i).strip()) for i in plain] if isinstance(plain, list) else []
 
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from runvet.artifacts.grids import grids_of
 from runvet.artifacts.model import UnreadableError, evenly
+from runvet.artifacts.steps import median_interval
 from runvet.artifacts.texture import roughness
 from runvet.evidence import Missing, provides
-from runvet.evidence.artifact_groups import ARRAYS, GRIDS, StageGroups
+from runvet.evidence.artifact_groups import GRIDS, StageGroups
 from runvet.evidence.grids import GridSamples, Solid, filled
 from runvet.evidence.pictures import Picture, PictureSamples, thumbnail
 from runvet.run import FloatArray
@@ -35,9 +36,7 @@ class StepSamples:
     @property
     def interval(self) -> tuple[float, float]:
         """5 % and 95 % of the medians of 2,000 resamples, always the same: how sure so few samples make the median."""
-        picks = np.random.default_rng(0).integers(0, len(self.distances), (2_000, len(self.distances)))
-        low, high = np.quantile(np.median(self.distances[picks], axis=1), [0.05, 0.95])
-        return float(low), float(high)
+        return median_interval(self.distances)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ import numpy as np
 from runvet.artifacts.against import Difference, compare, shared
 from runvet.artifacts.measuring import One
 from runvet.artifacts.profile import Profile
+from runvet.artifacts.steps import Ranked, median_interval, ranked
 
-ROWS = 12  # classes and shapes that the text lists
+ROWS = 12  # classes, shapes and steps that the text lists
+FEW = 4  # samples below which an interval says nothing
 
 
 def as_text(path: str, profiles: Sequence[Profile], against: str | None = None, other: Sequence[Profile] = ()) -> str:
@@ -82,6 +84,14 @@ def _differences(first: Profile, second: Profile) -> Iterator[str]:
     for d in compare(first, second):
         name = f"{d.what}{' of ' + d.label if d.label else ''}"
         yield f"  {name[:22]:22} {d.first:12.5g} {d.second:12.5g} {d.ratio:8.3g}  {d.p:.2g} ({d.n}, {d.m})"
+    steps = ranked(first, second)
+    if steps:
+        yield "  steps, those with the samples nearest to the data first (median distance in spreads of the data)"
+    for r in steps[:ROWS]:
+        sure = (
+            "90 % interval {:.2f} to {:.2f}, ".format(*median_interval(r.distances)) if len(r.distances) >= FEW else ""
+        )
+        yield f"    {r.axis} {r.step:,.0f}   {r.median:.2f}   {sure}{len(r.distances)} samples"
     both = shared(first, second)
     if both:
         yield f"  {len(both)} items are in both: {both[0][0]} = {both[0][1]}"
@@ -94,6 +104,7 @@ def as_dict(
     out: dict[str, Any] = {"path": path, "sets": [_plain(p) for p in profiles]}
     if against is not None and other:
         out["against"] = {"path": against, "set": _plain(other[0]), "differences": [_difference(d) for d in compare(profiles[0], other[0])],
+                          "steps": [_step(r) for r in ranked(profiles[0], other[0])],
                           "in_both": len(shared(profiles[0], other[0]))}  # fmt: skip
     return out
 
@@ -127,6 +138,11 @@ def _difference(d: Difference) -> dict[str, Any]:
         "m": d.m,
         "p": d.p,
     }
+
+
+def _step(r: Ranked) -> dict[str, Any]:
+    low, high = median_interval(r.distances) if len(r.distances) >= FEW else (None, None)
+    return {"step": r.step, "axis": r.axis, "distance": _finite(r.median), "low": low, "high": high, "samples": len(r.distances)}  # fmt: skip
 
 
 def _finite(value: float) -> float | None:

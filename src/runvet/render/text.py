@@ -8,7 +8,7 @@ from dataclasses import replace
 from runvet.render.numbers import duration, exact, plural, short
 from runvet.render.terminal import Terminal
 from runvet.render.words import gaps, ordered, sentence
-from runvet.report import Finding, Report, StageSummary
+from runvet.report import Finding, Report, SampleRank, StageSummary
 from runvet.run import Run
 
 MOST = 10  # findings drawn in full; the rest are counted
@@ -106,6 +106,20 @@ def _stage(stage: StageSummary, t: Terminal, *, alone: bool) -> Iterator[str]:
         yield "    " + spark + (f"   {told}" if told else "")
     if stage.speed:
         yield "    " + _speed(stage)[: t.width - 4]
+    if stage.samples:
+        yield from t.wrap(samples(stage), indent=4)
+
+
+def samples(stage: StageSummary, most: int = 4) -> str:
+    """`samples by distance to the data: step 500 (0.12, 90 % interval 0.08 to 0.20, 8 samples), …`, the nearest first."""
+    told = ", ".join(f"{short(r.step)} ({_distance(r)})" for r in stage.samples[:most])
+    more = f" and {len(stage.samples) - most} more" if len(stage.samples) > most else ""
+    return f"samples by distance to the data, medians: {stage.samples[0].axis} {told}{more}"
+
+
+def _distance(rank: SampleRank) -> str:
+    sure = "" if rank.low is None or rank.high is None else f", 90 % interval {rank.low:.2f} to {rank.high:.2f}"
+    return f"{rank.distance:.2f}{sure}, {plural(rank.samples, 'sample')}"
 
 
 def _held_out(stage: StageSummary, t: Terminal) -> Iterator[str]:

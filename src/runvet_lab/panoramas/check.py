@@ -47,7 +47,7 @@ class Checked:
 
 
 def check_tree(
-    root: Path, *, columns: int = 84, rows: int = 21, crop: bool = False, bilinear: bool = False, euler: str = "carla",
+    root: Path, *, columns: int = 84, rows: int = 21, crop: bool = False, parallax: bool = True, bilinear: bool = False, euler: str = "carla",
     axes: str = "opencv", depth_root: Path | None = None,
 ) -> Checked:  # fmt: skip
     """An OPV2V tree as training would read it: by the convention `euler` and with its preprocessing. Raises DataProblem."""
@@ -60,7 +60,15 @@ def check_tree(
         frames = opv2v.frames(root, split, depth_root)
         first = first or frames
         views = dataset.from_tree(
-            root, split, columns=columns, rows=rows, crop=crop, bilinear=bilinear, depth_root=depth_root, euler=euler
+            root,
+            split,
+            columns=columns,
+            rows=rows,
+            crop=crop,
+            parallax=parallax,
+            bilinear=bilinear,
+            depth_root=depth_root,
+            euler=euler,
         )
         _of_split(out, "val" if split == "validate" else split, views)
     metas = [opv2v.meta(frame.meta) for frame in _evenly(first)]
@@ -69,7 +77,7 @@ def check_tree(
     _coverage(out, first[0], metas[0], columns, rows)
     _depth_kind(out, first, metas, depth_root or root)
     if bilinear:
-        _holes(out, root, found[0], columns, rows, depth_root)
+        _holes(out, root, found[0], columns, rows, depth_root, parallax=parallax)
     return out
 
 
@@ -219,10 +227,14 @@ def _slope(used: F, ground: F, camera: sensors.Sensor) -> float:
     return float(1 + np.polyfit(x, y, 1)[0])
 
 
-def _holes(out: Checked, root: Path, split: str, columns: int, rows: int, depth_root: Path | None) -> None:
+def _holes(
+    out: Checked, root: Path, split: str, columns: int, rows: int, depth_root: Path | None, *, parallax: bool
+) -> None:
     """Depth as it is sampled against the nearest pixel's: too short where holes are mixed in."""
     one, two = (
-        dataset.from_tree(root, split, columns=columns, rows=rows, depth_root=depth_root, bilinear=mixed).depth[:FRAMES]
+        dataset.from_tree(
+            root, split, columns=columns, rows=rows, depth_root=depth_root, parallax=parallax, bilinear=mixed
+        ).depth[:FRAMES]
         for mixed in (True, False)
     )
     both = (one > 0) & (two > 0)

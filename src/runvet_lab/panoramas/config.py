@@ -32,6 +32,7 @@ class Data:
     device: str = "cpu"
     euler_order: str = "carla"  # by which a tree's angles are read: carla, zyx (scipy's extrinsic), ZYX
     crop: bool = False  # cuts a tree's pictures to the panorama's shape before the warp, which loses rows
+    parallax: bool = True  # moves a tree's rays to each camera; without, they are only turned
     bilinear: bool = False  # samples a tree's depth between pixels, holes included
     pairs: int = 0  # samples that are trained on, 0 for all
     val_is_train: bool = False  # reads the training drives again as validation
@@ -63,6 +64,7 @@ class Train:
     steps_per_epoch: int = 0  # a fixed number, whatever the world size; 0: as many as the data give
     schedule_by: str = "epoch"  # epoch: learning rate by the fraction of epochs, as in MapAnything; step
     pairwise: bool = True  # pose loss over all pairs of views, not only against the first
+    reduce: str = "mean"  # parts of the loss over views: mean, or sum, which grows with their number
     confidence: bool = False  # weighs the dense loss by a learnt confidence in training only
     depth_weight: float = 1.0
     scale_weight: float = 1.0

@@ -93,7 +93,7 @@ def fuse(
     """
     colour, seen = np.zeros((*pano.shape, 3), np.uint8), np.zeros(pano.shape, bool)
     depth, best = np.zeros(pano.shape), np.full(pano.shape, np.inf)
-    along = np.stack([_blurred(one) for one in depths.along_ray(camera)]) if bilinear else depths.along_ray(camera)
+    along = depths.along_ray(camera)
     lost = _rows_lost(camera, cropped_to)
     for number, mount in enumerate(rig):
         pose = _to_centre(mount)
@@ -101,18 +101,28 @@ def fuse(
         far = inside & (row >= lost) & (row < camera.shape[0] - lost)
         colour[far & ~seen] = pictures[number][row[far & ~seen], column[far & ~seen]]
         seen |= far
-        row, column, inside, distance, error = _found(pano, camera, along[number], pose, parallax=parallax)
+        row, column, inside, distance, error = _found(
+            pano, camera, along[number], pose, parallax=parallax, bilinear=bilinear
+        )
         better = inside & (error < best) & (row >= lost) & (row < camera.shape[0] - lost)
         colour[better] = pictures[number][row[better], column[better]]
         depth[better], best[better] = distance[better], error[better]
     return Fused(colour, depth, seen | np.isfinite(best))
 
 
-def _blurred(depth: F) -> F:
-    """Half-way between four pixels each: what bilinear sampling gives at a place between them."""
-    right = np.concatenate([depth[:, 1:], depth[:, -1:]], axis=1)
-    both = (depth + right) / 2
-    out: F = (both + np.concatenate([both[1:], both[-1:]])) / 2
+def _between(camera: Sensor, depth: F, point: F) -> F:
+    """Depth between the four pixels around the places of points, by bilinear weights: a hole counts as 0 metres."""
+    assert camera.across is not None
+    rows, columns = camera.shape
+    focal = columns / 2 / np.tan(camera.across)
+    ahead = np.maximum(point[..., 0], 1e-6)
+    x = (columns / 2 - point[..., 1] / ahead * focal - 0.5).clip(0, columns - 1.001)
+    y = (rows / 2 - point[..., 2] / ahead * focal - 0.5).clip(0, rows - 1.001)
+    left, top = x.astype(np.int64), y.astype(np.int64)
+    across, down = x - left, y - top
+    upper = (1 - across) * depth[top, left] + across * depth[top, left + 1]
+    lower = (1 - across) * depth[top + 1, left] + across * depth[top + 1, left + 1]
+    out: F = (1 - down) * upper + down * lower
     return out
 
 
@@ -123,7 +133,7 @@ def _rows_lost(camera: Sensor, cropped_to: tuple[int, int] | None) -> int:
 
 
 def _found(
-    pano: Sensor, camera: Sensor, along: F, pose: F, *, parallax: bool
+    pano: Sensor, camera: Sensor, along: F, pose: F, *, parallax: bool, bilinear: bool
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Mask, F, F]:
     """For every ray of a panorama: pixel of a camera, whether it is inside, distance, and how far off the match is."""
     distance = np.full(pano.shape, START)
@@ -133,7 +143,8 @@ def _found(
     for _ in range(ROUNDS if parallax else 1):
         point = (pano.rays * distance[..., None] - shift) @ pose[:3, :3]
         row, column, inside = _pixel(camera, point)
-        met = np.where(inside, along[row, column], 0)
+        held = _between(camera, along, point) if bilinear else along[row, column]
+        met = np.where(inside, held, 0)
         there = (camera.rays[row, column] / rays[row, column, None] * met[..., None]) @ pose[:3, :3].T + shift
         onto = np.einsum("rci,rci->rc", there, pano.rays)
         known = inside & (met > 0) & (onto > 0)

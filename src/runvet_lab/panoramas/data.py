@@ -44,6 +44,7 @@ def _fused(config: Config, name: str) -> Views:
         rows=data.rows,
         depth_root=depth,
         crop=data.crop,
+        parallax=data.parallax,
         bilinear=data.bilinear,
         euler=data.euler_order,
     )

@@ -46,13 +46,14 @@ def components(out: Out, truth: Truth, config: Config) -> dict[str, Tensor]:
     relative = truth.depth.clamp_min(1e-3).log() - truth.scale[..., None, None]
     off = (out.depth - relative).abs()
     move, turn = _pose(out, truth, pairwise=config.train.pairwise)
+    views, pairs = _counts(truth.turn.shape[1], config)
     weight = torch.tensor(config.model.pos_weight, device=out.mask.device)
     return {
-        "depth": (off * known).sum() / count,
-        "scale": (out.scale - truth.scale).abs().mean(),
-        "trans": move,
-        "rot": turn,
-        "mask": functional.binary_cross_entropy_with_logits(out.mask, truth.mask.float(), pos_weight=weight),
+        "depth": views * (off * known).sum() / count,
+        "scale": views * (out.scale - truth.scale).abs().mean(),
+        "trans": pairs * move,
+        "rot": pairs * turn,
+        "mask": views * functional.binary_cross_entropy_with_logits(out.mask, truth.mask.float(), pos_weight=weight),
     }
 
 
@@ -69,6 +70,15 @@ def total(parts: Mapping[str, Tensor], out: Out, truth: Truth, config: Config, *
         + train.pose_weight * (parts["trans"] + parts["rot"])
         + train.mask_weight * parts["mask"]
     )
+
+
+def _counts(views: int, config: Config) -> tuple[float, float]:
+    """What a mean over views, and one over pairs, is multiplied with; 1 for two views either way."""
+    if config.train.reduce not in ("mean", "sum"):
+        raise ValueError(f"unknown reduction {config.train.reduce!r}; known are mean and sum")
+    if config.train.reduce == "mean":
+        return 1.0, 1.0
+    return views / 2, views * (views - 1) / 2 if config.train.pairwise else views - 1
 
 
 def confident(out: Out, truth: Truth) -> Tensor:

@@ -73,7 +73,7 @@ def _tree(config: Config, out: Path) -> dict[str, float]:
     write_tree(root, config.tree, config.seed)
     configs.save(config, out / "config.yaml")
     found = check.check_tree(
-        root, columns=config.data.columns, rows=config.data.rows, crop=config.data.crop, bilinear=config.data.bilinear,
+        root, columns=config.data.columns, rows=config.data.rows, crop=config.data.crop, parallax=config.data.parallax, bilinear=config.data.bilinear,
         euler=config.data.euler_order, axes=config.tree.axes,
     )  # fmt: skip
     found.write(out / "check")

@@ -164,7 +164,7 @@ def judge(names: tuple[str, ...], out: Path | None, table: Path | None, short: b
     keep = out or Path(tempfile.mkdtemp(prefix="trajectories-"))
     pairs = ["data.scenes=72", "launch.threads=1"] if short else []
     with plain_errors():
-        paths = [recipe(name) for name in names] or sorted(RECIPES.glob("*.yaml"))
+        paths = [recipe(name) for name in names] or [p for p in sorted(RECIPES.glob("*.yaml")) if p.stem != "gpu"]
         rows = judged.table(paths, lambda path, folder: run(path, folder, pairs), keep)
     if table is not None:
         table.write_text(judged.markdown(rows), encoding="utf-8")

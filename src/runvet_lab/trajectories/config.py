@@ -13,6 +13,7 @@ class Data:
 
     root: str = ""
     scenes: int = 240
+    place: str = "junction"  # junction, queue, highway
     targets: str = "ego"  # ego, world, wrong_yaw, heading_from_step, first_car, cross_batch
     split: str = "scene"  # scene, frame
     outliers: float = 0.0  # share of generated training paths that are 20 times too long

@@ -16,7 +16,6 @@ from runvet_lab.trajectories import loading, metrics, samples
 from runvet_lab.trajectories.config import Config
 from runvet_lab.trajectories.train import CHECKPOINTS, CONFIG, VOCABULARY, Setup, build, judged, predict
 
-
 INPUTS = {"vehicle": "vehicle", "roadside": "roadside", "text": "words", "past": "past"}
 
 

@@ -22,7 +22,8 @@ FLOOR = 0.05  # metres: the least standard deviation that a position is divided 
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """Tensors of n samples: pictures uint8 (n, h, w, 3), words int64 (n, w), speed float32 (n,) and past float32 (n, PAST) in m/s,
-    paths float32 (n, 45, 2)."""
+    paths float32 (n, 45, 2).
+    """
 
     vehicle: Tensor
     roadside: Tensor
@@ -68,7 +69,7 @@ def scale_of(paths: Tensor, *, normalise: bool) -> Scale:
 
 def generate(root: Path, config: Data, seed: int) -> None:
     """Write a generated data set in the tree of V2X-VLM."""
-    scenes = world.simulate(config.scenes, seed)
+    scenes = world.simulate(config.scenes, seed, place=config.place)
     targets = build(recordings(scenes, seed), config.targets)
     found = {name: place for place, name in enumerate(targets.ids)}
     rows, steps = np.repeat(np.arange(len(scenes)), len(scenes.at)), np.tile(scenes.at, len(scenes))

@@ -54,6 +54,10 @@ class EpochLog:
         self._say(f"Train Loss: {loss:.4f} | LR Backbone: {rates['lr_backbone']:.2e} | LR Head: {rates['lr']:.2e}")
         self._say(f"Val L2 Error: {found['val/ade']:.4f} meters")
 
+    def best(self, name: str, value: float) -> None:
+        """A checkpoint that is the best so far by the metric that decides."""
+        self._say(f"New best model: {name} {value:.6g}")
+
     def _say(self, words: str) -> None:
         now = datetime.now(tz=timezone.utc)
         stamp = now.strftime("%Y-%m-%d %H:%M:%S,") + f"{now.microsecond // 1000:03d}"

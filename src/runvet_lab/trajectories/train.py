@@ -6,6 +6,7 @@ import json
 import math
 import os
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,8 @@ def build(config: Config, words: int, scale: Scale, like: Inputs) -> Regressor:
 def train(config: Config, folder: Path, *, resume: bool = False) -> dict[str, float]:
     """Train into a run folder; the last metrics. `resume` goes on from the newest checkpoint, exactly on a CPU."""
     fabric = launched(config.launch, config.seed)
-    setup = prepare(config, folder)
+    with fabric.rank_zero_first():  # that one generates the data and writes the configuration
+        setup = prepare(config, folder)
     count = loading.batch_count(len(setup.train), config.train.batch_size, fabric.world_size)
     optimizer, schedule = _optimizer(config, setup.model, count * config.train.epochs)
     model, optimizer = fabric.setup(setup.model, optimizer)
@@ -93,8 +95,11 @@ def train(config: Config, folder: Path, *, resume: bool = False) -> dict[str, fl
     state = keep.restore(**parts) if resume else {}
     first = int((state.get("extra") or {}).get("epoch", 0))
     found: dict[str, float] = {}
+    best = float((state.get("extra") or {}).get("best", math.inf))
     teacher = _teacher(config, setup)
-    with MetricLog(folder) as log, EpochLog(folder, config, setup.found) as said:
+    with ExitStack() as files:
+        log = files.enter_context(MetricLog(folder)) if fabric.is_global_zero else None
+        said = files.enter_context(EpochLog(folder, config, setup.found)) if fabric.is_global_zero else None
         for epoch in range(first, config.train.epochs):
             begun, step = time.perf_counter(), (epoch + 1) * count
             loss = _epoch(fabric, setup, model, optimizer, schedule, epoch, teacher)
@@ -102,16 +107,20 @@ def train(config: Config, folder: Path, *, resume: bool = False) -> dict[str, fl
             found = judged(setup, predicted)
             rates = {"lr": optimizer.param_groups[-1]["lr"], "lr_backbone": optimizer.param_groups[0]["lr"]}
             numbers = {"train/loss": loss, **found, **rates, "epoch_time": time.perf_counter() - begun}
-            if fabric.is_global_zero:
+            if log is not None and said is not None:
                 log.write(step, numbers, epoch=epoch + 1)
                 said.write(epoch, loss, found, rates, predicted, setup.val.paths)
+                chosen = found[config.train.select]
+                if epoch == 0 if config.train.best_is_first else chosen < best:
+                    said.best(config.train.select, chosen)
+                    best = chosen
                 if config.train.best_is_first and epoch == 0:
                     save(folder / CHECKPOINTS / "best.pt", model=setup.model, step=step, epoch=1, metrics=found)
             if (epoch + 1) % config.train.save_every == 0 or epoch + 1 == config.train.epochs:
                 scaling = {"mean": setup.scale.mean, "std": setup.scale.std}
                 stop = keep.after_step(
                     step, save=True, **parts, epoch=epoch + 1, metrics={config.train.select: found[config.train.select]},
-                    extra={"epoch": epoch + 1, "scale": scaling},
+                    extra={"epoch": epoch + 1, "scale": scaling, "best": best},
                 )  # fmt: skip
                 if stop:
                     break

@@ -25,6 +25,7 @@ BEFORE = 1.5  # m before the stop line, where the car comes to a halt
 TURN_SPEED = 5.0  # m/s on an arc
 YIELD_SPEED = 8.0  # m/s of the crossing car
 LIMITS = (30, 40, 50)  # km/h, as the signs say: cars drive that fast where nothing holds them up
+PLACES = ("junction", "queue", "highway")
 INTENTS = ("straight", "left", "right")
 SITES = np.array(  # x, y and rotation of eight junctions of one town
     [
@@ -60,8 +61,13 @@ class Scenes:
         return len(self.ego)
 
 
-def simulate(scenes: int, seed: int = 0, *, frames: int = 14, every: float = 0.5) -> Scenes:
-    """`scenes` drives with `frames` pictures each, `every` seconds apart. Raises ValueError for no scenes or frames."""
+def simulate(scenes: int, seed: int = 0, *, frames: int = 14, every: float = 0.5, place: str = "junction") -> Scenes:
+    """`scenes` drives with `frames` pictures each, `every` seconds apart. Raises ValueError for no scenes or frames.
+
+    `place` is one of PLACES: a junction, a queue before a red light that hardly moves, or a road without stops.
+    """
+    if place not in PLACES:
+        raise ValueError(f"unknown place {place!r}; known are {', '.join(PLACES)}")
     if scenes < 1 or frames < 1:
         raise ValueError(f"{scenes} scenes of {frames} frames; at least one of each is needed")
     rng = np.random.default_rng(seed)
@@ -69,8 +75,14 @@ def simulate(scenes: int, seed: int = 0, *, frames: int = 14, every: float = 0.5
     steps = int(at[-1]) + HORIZON + 1
     intent, limit = rng.integers(0, 3, scenes), rng.choice(LIMITS, scenes)
     red, hidden = rng.random(scenes) < 0.3, rng.random(scenes) < 0.5
+    if place != "junction":
+        intent, red, hidden = np.zeros_like(intent), np.full(scenes, place == "queue"), np.zeros(scenes, bool)
     cars = _cars(rng, scenes, steps, hidden)
-    ego = _drive(rng, intent, limit / 3.6, red, cars[:, 0], hidden, steps)
+    gone, speed = _begin(rng, scenes, place)
+    wish = speed + rng.normal(0, 1, scenes) if place == "highway" else limit / 3.6
+    ego = _drive(gone, speed, intent, wish, red, cars[:, 0], hidden, steps)
+    if place == "queue":
+        ego[..., :2] += rng.normal(0, 0.005, ego[..., :2].shape)  # standing cars: only localisation moves
     site, arm = rng.integers(0, len(SITES), scenes), rng.integers(0, 4, scenes)
     frame = SITES[site].copy()
     frame[:, 2] += arm * np.pi / 2
@@ -110,8 +122,19 @@ def to_local(points: F, frame: F) -> F:
     return np.stack([x, y, *([points[..., 2] - turn] if points.shape[-1] > 2 else [])], axis=-1)
 
 
+def _begin(rng: np.random.Generator, scenes: int, place: str) -> tuple[F, F]:
+    """Metres past the stop line (negative: before it) and speed in m/s of each own car at first."""
+    if place == "queue":
+        return -BEFORE - rng.uniform(0, 0.3, scenes), np.zeros(scenes)
+    gone, speed = -rng.uniform(15, 60, scenes), rng.uniform(2, 14, scenes)
+    if place == "highway":
+        return gone, speed + 20
+    return gone, np.minimum(speed, np.sqrt(2 * CALM * (-gone - BEFORE)))  # nobody starts too fast to stop
+
+
 def _drive(
-    rng: np.random.Generator,
+    gone: F,
+    speed: F,
     intent: npt.NDArray[np.int64],
     wish: F,
     red: npt.NDArray[np.bool_],
@@ -121,9 +144,6 @@ def _drive(
 ) -> F:
     """The own car: as fast as it likes, slower into turns, to a stop at the line where the light or the other says so."""
     scenes = len(intent)
-    gone = -rng.uniform(15, 60, scenes)  # metres past the stop line
-    speed = rng.uniform(2, 14, scenes)
-    speed = np.minimum(speed, np.sqrt(2 * CALM * (-gone - BEFORE)))  # nobody starts too fast to stop
     slow = np.where(intent == 0, wish, np.minimum(wish, TURN_SPEED))
     path, speeds = np.empty((scenes, steps)), np.empty((scenes, steps))
     for step in range(steps):

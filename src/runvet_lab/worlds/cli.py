@@ -164,9 +164,10 @@ SHORT = ("save_every_rank", "torn_checkpoints", "scaled_log", "static_data")
 
 
 def run(path: Path, out: Path) -> None:
-    """Train a recipe into a folder: here, or in as many processes as it asks for, whose errors are kept as train.log.
+    """Train a recipe into a folder. One that asks for several processes gets them for the dynamics stage, started as torchrun
+    does; their errors are kept as `train.log` of that stage, and they may fail, as some recipes mean them to.
 
-    Those processes may fail, as some recipes mean them to. Raises ConfigProblem, TimeoutExpired.
+    Raises ConfigProblem, TimeoutExpired.
     """
     from runvet_lab.worlds import pipeline
 
@@ -174,12 +175,15 @@ def run(path: Path, out: Path) -> None:
     if config.launch.devices < 2:
         pipeline.train(config, out)
         return
-    out.mkdir(parents=True, exist_ok=True)
-    here = [sys.executable, "-m"]
-    torchrun = [*here, "torch.distributed.run", "--standalone", f"--nproc-per-node={config.launch.devices}"]
-    with (out / "train.log").open("wb") as log:
+    alone = ["launch.devices=1", "launch.strategy=auto", "stages=[video_tokenizer,latent_actions]"]
+    pipeline.train(load(Config, [path], alone), out)
+    place = out / pipeline.RESULTS / "dynamics"
+    place.mkdir(parents=True, exist_ok=True)
+    launched = ["torch.distributed.run", "--standalone", f"--nproc-per-node={config.launch.devices}"]
+    asked = ["train", "--recipe", str(path), "--out", str(out), "--stage", "dynamics"]
+    with (place / "train.log").open("wb") as log:
         subprocess.run(  # noqa: S603  (this package's own command)
-            [*torchrun, "-m", "runvet_lab.worlds", "train", "--recipe", str(path), "--out", str(out)],
+            [sys.executable, "-m", *launched, "-m", "runvet_lab.worlds", *asked],
             stdout=subprocess.DEVNULL, stderr=log, timeout=LIMIT, check=False,
             env={**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,7 +24,10 @@ def launched(launch: Launch, seed: int, timeout: float) -> Any:
     limit = timedelta(seconds=timeout)
     made: Any = launch.strategy
     if launch.strategy == "fsdp2":
-        made = strategies.ModelParallelStrategy(_sharded, timeout=limit)
+        count = int(os.environ.get("WORLD_SIZE", launch.devices * launch.nodes))
+        made = strategies.ModelParallelStrategy(
+            _sharded, data_parallel_size=count, tensor_parallel_size=1, timeout=limit
+        )
     elif launch.strategy == "ddp":
         made = strategies.DDPStrategy(timeout=limit)
     return fabric(launch, seed, strategy=made)

@@ -44,6 +44,8 @@ function stageFacts(stage) {
   if (lead) fact(lead.name, `${exact(lead.first)} → ${exact(lead.last)}`, ` min ${exact(lead.min)}, median ${exact(lead.median)}`);
   if (stage.speed && finite(stage.speed.overall)) fact("speed", `${short(stage.speed.overall)} ${stage.speed.unit}`, `, recently ${short(stage.speed.recent)}`);
   if (stage.eta_s && stage.eta_s.overall) fact("to go", duration(stage.eta_s.overall), `, at recent speed ${duration(stage.eta_s.recent)}`);
+  const ranked = stage.samples || [];
+  if (ranked.length) fact("samples nearest to the data", `${ranked[0].axis} ${short(ranked[0].step)}`, ranked.slice(0, 4).map((r) => ` ${short(r.step)}: ${r.distance.toFixed(2)} (${finite(r.low) && finite(r.high) ? `${r.low.toFixed(2)} to ${r.high.toFixed(2)}, ` : ""}n ${r.samples})`).join(","));
   if (stage.segments > 1) fact("segments", grouped(String(stage.segments)), "");
   return rows.length ? el("dl", { class: "facts", "aria-label": `Facts of ${stage.name}` }, rows) : null;
 }

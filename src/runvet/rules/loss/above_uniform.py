@@ -109,9 +109,8 @@ def sick() -> Iterator[Stage]:
 
 
 def healthy() -> Iterator[Stage]:
-    """Falls and stays; rises a little below the uniform guess; another loss; a start elsewhere."""
+    """Falls and stays; rises a little below the uniform guess; another loss."""
     good = examples.decay(800, start=math.log(1024) * 1.02, end=3.0, noise=0.002)
     yield examples.stage(loss=good, settings={"codebook_size": 1024})
     yield examples.stage(loss=good / 4, settings={"codebook_size": 1024, "gradient_accumulation_steps": 4})
     yield examples.stage(loss=examples.decay(800, start=0.2, end=0.02), settings={"codebook_size": 1024})
-    yield examples.stage(loss=examples.level(800, math.log(1024), noise=0.002), settings={"codebook_size": 1024})

@@ -30,7 +30,8 @@ def different_criteria(
 
     ## What it checks
     Parts of the loss that training and validation both log (`train/box_loss`, `val/box_loss`), in the last third of the run:
-    all of them agree within a factor of 1.6, yet the totals differ more than threefold.
+    all of them agree within a factor of 1.6, yet the totals differ more than threefold, or training's is below zero, which
+    no sum of positive parts can be, and validation's is not.
     ## Why it matters
     The two totals can't be compared: a gap between them is no overfitting, and early stopping looks at another sum.
     ## What to do
@@ -50,6 +51,8 @@ def different_criteria(
             "training and validation have fewer than two parts in common", "log the terms of the loss for both"
         )
     parts = [r for t, v in pairs if (r := _ratio(t, v)) is not None]
+    if len(parts) == len(pairs) and all(1 / equal < r < equal for r in parts) and _below_zero(loss.lead, val.lead):
+        return _negative(loss.lead, val.lead, pairs, parts)
     total = _ratio(loss.lead, val.lead)
     if total is None or len(parts) < 2 or len(parts) < len(pairs):
         return Unsure("the totals share no axis, or are not positive")
@@ -73,6 +76,42 @@ def different_criteria(
         "a regulariser that is wanted in one total and not in the other",
         (Action("Build both totals with one function and the same weights", "a few lines", "repair"),),
         guilty(series, float(series.x()[0])),
+    )
+
+
+def _below_zero(train: Series, val: Series) -> bool:
+    """Whether training's total is below zero in its last tenth, and validation's never is."""
+    train, val = train.finite(), val.finite()
+    late = train.value[-max(5, len(train) // 10) :]
+    return len(train) >= 20 and len(val) >= 2 and float(np.quantile(late, 0.75)) < 0 < val.minimum
+
+
+def _negative(train: Series, val: Series, pairs: list[tuple[Series, Series]], parts: list[float]) -> Sick | None:
+    if any(one.finite().minimum < 0 for pair in pairs for one in pair):
+        return None
+    last, held = float(np.median(train.finite().value[-5:])), float(val.finite().value[-1])
+    names = ", ".join(f"{v.name} {r:.2f} times" for (_, v), r in list(zip(pairs, parts, strict=True))[:3])
+    return Sick(
+        f"{train.name} is below zero at the end ({last:.3g}) and {val.name} is not ({held:.3g}), while the positive parts agree ({names}"
+        " those of training): the two totals are different criteria",
+        (
+            Measure(f"{train.name}, median of the last points", round(last, 5), None, train.where(len(train) - 1)),
+            Measure(f"{val.name}, last", round(held, 5), None, val.where(len(val) - 1)),
+            *(
+                Measure(f"{v.name} over {t.name}", round(r, 4), "times")
+                for (t, v), r in list(zip(pairs, parts, strict=True))[:6]
+            ),
+        ),
+        since(val, float(val.x()[0])),
+        "a likelihood or confidence term that is wanted in one total and not in the other",
+        (
+            Action(
+                "Compare the parts, and build both totals with one function and the same weights",
+                "a few lines",
+                "repair",
+            ),
+        ),
+        guilty(val, float(val.x()[0])),
     )
 
 
@@ -105,10 +144,14 @@ def _ratio(train: Series, val: Series) -> float | None:
 
 
 def sick() -> Iterator[Stage]:
-    """A validation total that weighs the same parts otherwise."""
+    """A validation total that weighs the same parts otherwise; a learnt confidence in training only."""
     box, cls = examples.decay(200, end=0.4), examples.decay(200, end=0.6)
     yield examples.stage(
         train_loss=box + cls, train_box_loss=box, train_cls_loss=cls, val_loss=10 * (box + cls)[::20], val_box_loss=1.1 * box[::20], val_cls_loss=1.2 * cls[::20]
+    )  # fmt: skip
+    yield examples.stage(
+        train_loss=box + cls - 2.0, train_box_loss=box, train_cls_loss=cls, val_loss=(box + cls)[::20], val_box_loss=1.1 * box[::20],
+        val_cls_loss=1.2 * cls[::20],
     )  # fmt: skip
 
 

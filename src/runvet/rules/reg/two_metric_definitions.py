@@ -75,7 +75,7 @@ def _report(metrics: PathMetrics, one: Told, other: Told | None, kind: str) -> S
 def _paths() -> tuple[FloatArray, FloatArray, float, float]:
     """Predicted and true paths (200, 9, 2), the error at the end and the mean error."""
     rng = np.random.default_rng(0)
-    true = np.cumsum(rng.normal(1, 0.3, (200, 9, 2)), axis=1)
+    true = np.cumsum(rng.normal(0, 3, (200, 1, 2)) + rng.normal(0, 0.3, (200, 9, 2)), axis=1)
     pred = true + 0.2 * rng.standard_normal((200, 1, 2)) * np.arange(1, 10)[None, :, None]
     off = np.linalg.norm(pred - true, axis=-1)
     return pred, true, float(off[:, -1].mean()), float(off.mean())
