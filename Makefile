@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHARED ?= ../shared
 
-.PHONY: demo test quick accuracy grade docs lab-voxels bench stress format clean lab-panoramas
+.PHONY: demo test quick accuracy grade docs lab-voxels lab-worlds lab-trajectories bench stress format clean lab-panoramas
 
 $(VENV)/core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -45,6 +45,12 @@ docs: $(VENV)/dev  ## rule pages and reference from the code
 
 lab-voxels: $(VENV)/dev  ## voxel trainings, healthy and sick, each judged by runvet check; about half an hour on two cores
 	$(BIN)/runvet-lab voxels judge --out $(or $(OUT),build/lab-voxels)
+
+lab-worlds: $(VENV)/dev  ## world-model trainings, healthy and sick, each judged by runvet check; about half an hour on two cores
+	$(BIN)/runvet-lab worlds judge --out $(or $(OUT),build/lab-worlds)
+
+lab-trajectories: $(VENV)/dev  ## trajectory trainings, healthy and sick, each judged by runvet check; about half an hour on two cores
+	$(BIN)/runvet-lab trajectories judge --out $(or $(OUT),build/lab-trajectories)
 
 bench: $(VENV)/dev  ## speed against named peers, into benchmarks/RESULTS.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"

@@ -12,7 +12,7 @@ from runvet.artifacts.model import UnreadableError, evenly
 from runvet.artifacts.steps import median_interval
 from runvet.artifacts.texture import roughness
 from runvet.evidence import Missing, provides
-from runvet.evidence.artifact_groups import GRIDS, StageGroups
+from runvet.evidence.artifact_groups import StageGroups
 from runvet.evidence.grids import GridSamples, Solid, filled
 from runvet.evidence.pictures import Picture, PictureSamples, thumbnail
 from runvet.run import FloatArray
@@ -67,7 +67,8 @@ def sweep(found: StageGroups, grids: GridSamples | None, pictures: PictureSample
 
 
 def _grids(found: StageGroups, grids: GridSamples) -> Sweep:
-    group = next(g for g in found.samples if g.name == grids.where and g.entries[0].item.suffix in GRIDS)
+    # Of the same folder's groups the one that was read: JSON beside npz may only describe it.
+    group = next(g for g in found.samples if any(e.item.name == grids.samples[0].name for e in g.last))
     out = []
     for step in evenly(group.steps, STEPS) if len(group.steps) > 1 else ():
         read: list[Solid] = []

@@ -73,7 +73,7 @@ class Train:
     compass_noise: float = 10.0  # degrees of the relative heading that is known beforehand
     print_every: int = 20
     save_every: int = 1  # epochs
-    evaluate: str = "all"  # at the end: all, parity (of inputs and outputs only), none
+    evaluate: str = "all"  # at the end: all, summaries, parity (of inputs and outputs only), none
     log_formats: list[str] = field(default_factory=lambda: ["jsonl"])  # jsonl, csv, tensorboard
     select_by: str = "mean"  # mean, median: of the held-out batches' losses, which decides the best checkpoint
     world_size_sim: int = 0  # the sampler's arithmetic of so many ranks, on one process

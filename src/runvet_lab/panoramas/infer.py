@@ -64,8 +64,10 @@ def load(folder: Path, *, checkpoint: str = "best") -> Loaded:
     return Loaded(setup, facts)
 
 
-def evaluate(folder: Path, *, checkpoint: str = "best") -> dict[str, float]:
-    """Write `eval/{split}_summary.json` and `eval/{split}_predictions.npz`, and the parity files; numbers of `val`."""
+def evaluate(folder: Path, *, checkpoint: str = "best", arrays: bool = True) -> dict[str, float]:
+    """Write `eval/{split}_summary.json` and, with `arrays`, `eval/{split}_predictions.npz` and the parity files; the
+    numbers of `val`.
+    """
     run = load(folder, checkpoint=checkpoint)
     config, found = run.setup.config, dict[str, float]()
     out = folder / "eval"
@@ -79,11 +81,12 @@ def evaluate(folder: Path, *, checkpoint: str = "best") -> dict[str, float]:
             stripped = metrics.errors(result.got, result.truth, run.setup.prior)
             numbers |= {f"{key}_images_only": stripped[key] for key in ("depth_absrel", "trans_rmse_m", "trans_skill")}
         summary(out / f"{name}_summary.json", run, {"split": name, "samples": len(got), **numbers})
-        if name != "train":
+        if name != "train" and arrays:
             _predictions(out / f"{name}_predictions.npz", run, got, result.truth)
         if name == "val":
             found = numbers
-    parity(run, folder)
+    if arrays:
+        parity(run, folder)
     return found
 
 

@@ -57,11 +57,11 @@ def _trained(config: Config, out: Path, *, resume: bool = False) -> dict[str, fl
     from runvet_lab.panoramas import infer
     from runvet_lab.panoramas.train import train
 
-    if config.train.evaluate not in ("all", "parity", "none"):
-        raise ValueError(f"unknown evaluation {config.train.evaluate!r}; known are all, parity, none")
+    if config.train.evaluate not in ("all", "summaries", "parity", "none"):
+        raise ValueError(f"unknown evaluation {config.train.evaluate!r}; known are all, summaries, parity, none")
     found = train(config, out, resume=resume)
-    if config.train.evaluate == "all":
-        return infer.evaluate(out)
+    if config.train.evaluate in ("all", "summaries"):
+        return infer.evaluate(out, arrays=config.train.evaluate == "all")
     if config.train.evaluate == "parity":
         infer.parity(infer.load(out), out)
     return found

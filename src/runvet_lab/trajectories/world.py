@@ -64,7 +64,7 @@ class Scenes:
 def simulate(scenes: int, seed: int = 0, *, frames: int = 14, every: float = 0.5, place: str = "junction") -> Scenes:
     """`scenes` drives with `frames` pictures each, `every` seconds apart. Raises ValueError for no scenes or frames.
 
-    `place` is one of PLACES: a junction, a queue before a red light that hardly moves, or a road without stops.
+    `place` is one of PLACES: a junction, a queue that creeps up to a red light and stands, or a road without stops.
     """
     if place not in PLACES:
         raise ValueError(f"unknown place {place!r}; known are {', '.join(PLACES)}")
@@ -79,10 +79,14 @@ def simulate(scenes: int, seed: int = 0, *, frames: int = 14, every: float = 0.5
         intent, red, hidden = np.zeros_like(intent), np.full(scenes, place == "queue"), np.zeros(scenes, bool)
     cars = _cars(rng, scenes, steps, hidden)
     gone, speed = _begin(rng, scenes, place)
-    wish = speed + rng.normal(0, 1, scenes) if place == "highway" else limit / 3.6
+    wish = limit / 3.6
+    if place != "junction":
+        wish = speed + rng.normal(0, 1, scenes) if place == "highway" else rng.uniform(0.5, 1.5, scenes)
     ego = _drive(gone, speed, intent, wish, red, cars[:, 0], hidden, steps)
-    if place == "queue":
-        ego[..., :2] += rng.normal(0, 0.005, ego[..., :2].shape)  # standing cars: only localisation moves
+    if place == "highway":  # nobody drives perfectly straight
+        time, wide = np.arange(steps) * DT, rng.normal(0, 1, (scenes, 1))
+        ego[..., 1] += wide * np.sin(time)
+        ego[..., 2] += wide * np.cos(time) / ego[..., 3]
     site, arm = rng.integers(0, len(SITES), scenes), rng.integers(0, 4, scenes)
     frame = SITES[site].copy()
     frame[:, 2] += arm * np.pi / 2
@@ -125,7 +129,7 @@ def to_local(points: F, frame: F) -> F:
 def _begin(rng: np.random.Generator, scenes: int, place: str) -> tuple[F, F]:
     """Metres past the stop line (negative: before it) and speed in m/s of each own car at first."""
     if place == "queue":
-        return -BEFORE - rng.uniform(0, 0.3, scenes), np.zeros(scenes)
+        return -BEFORE - rng.uniform(0, 12, scenes), np.zeros(scenes)
     gone, speed = -rng.uniform(15, 60, scenes), rng.uniform(2, 14, scenes)
     if place == "highway":
         return gone, speed + 20

@@ -105,6 +105,13 @@ def windows(video: Video, length: int, rows: tuple[int, int], *, across_cuts: bo
     return starts[starts + length <= next_cut]
 
 
+def counts(video: Video, starts: Rows, length: int) -> dict[str, int]:
+    """What of a video is trained on: frames, windows of `length` frames, and cuts among these frames."""
+    first, last = split(video)[0]
+    cuts = int(((video.cuts > first) & (video.cuts < last)).sum())
+    return {"train_frames": last - first, "window_frames": length, "train_windows": len(starts), "train_cuts": cuts}
+
+
 def take(video: Video, starts: Rows, length: int) -> Frames:
     """Frames (k, length, h, w, 3) of windows."""
     out: Frames = video.frames[starts[:, None] + np.arange(length)]

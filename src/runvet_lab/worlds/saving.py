@@ -35,7 +35,7 @@ class Saver:
 
     def due(self, loop: Loop, step: int, last: bool) -> bool:
         """Whether to save after this step. The founding case's code saved at step 0, and never after the last one."""
-        if self.faults.save == "whole":
+        if self.faults.save in ("whole", "rank0_gather"):
             return last or (step + 1) % loop.save_every == 0
         return step % loop.save_every == 0
 

@@ -118,8 +118,10 @@ class DynamicsTask:
         misled = self._rolled(codes[:, :context], other)
         still = np.repeat(data.take(self.video, rows + context - 1, 1), AHEAD, 1).transpose(0, 1, 4, 2, 3) / 255.0
         found = measures.psnr(led, truth)
+        drawn = self.learned.tokenizer.decode(codes[:, context:].flatten(0, 1)[:, None])[:, 0].unflatten(0, (-1, AHEAD))
         return {
             "rollout/psnr": found,
+            "rollout/psnr_decoded": measures.psnr(drawn.clamp(0, 1).cpu().numpy(), truth),  # of the true codes
             "rollout/psnr_copy": measures.psnr(still, truth),
             "rollout/psnr_random_actions": measures.psnr(misled, truth),
             "rollout/delta_psnr": found - measures.psnr(misled, truth),
@@ -148,7 +150,10 @@ class DynamicsTask:
 
     def settings(self) -> dict[str, Any]:
         """What goes beside the log."""
-        more = {"codebook_size": self.module.vocabulary, "n_actions": self.learned.n_actions}
+        more = {
+            "codebook_size": self.module.vocabulary, "n_actions": self.learned.n_actions,
+            **data.counts(self.video, self.starts, self.recipe.context + 1),
+        }  # fmt: skip
         return {**vars(self.recipe), **more, "max_steps": self.recipe.steps, **self.facts()}
 
     def facts(self) -> dict[str, Any]:
