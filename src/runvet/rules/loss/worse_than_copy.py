@@ -8,6 +8,7 @@ import numpy as np
 
 from runvet import examples
 from runvet.evidence.references import Beside, Copies
+from runvet.roles import words
 from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules.loss._common import num, place, since
 from runvet.run import Stage
@@ -43,6 +44,11 @@ def worse_than_copy(copies: Copies, *, fewest: float = 3) -> Sick | Unsure | Non
             early = Unsure(f"{pair.own.name} was measured {len(own)} times", "evaluate at least three times")
             continue
         level, target, gain = _levels(pair)
+        if _perfect(pair, target):
+            early = Unsure(
+                f"{pair.reference.name} is perfect: nothing moves in these data", "measure on data that move"
+            )
+            continue
         behind = target - level if pair.direction == "up" else level - target
         if behind <= MARGIN * abs(target):
             continue
@@ -51,6 +57,13 @@ def worse_than_copy(copies: Copies, *, fewest: float = 3) -> Sick | Unsure | Non
             continue
         found.append((behind / max(abs(target), 1e-12), pair, level, target))
     return _told(found) if found else early
+
+
+def _perfect(pair: Beside, target: float) -> bool:
+    """Whether a copy makes no error at all, as on frames that never change."""
+    if "psnr" in words(pair.reference.name):
+        return target >= 60
+    return target >= 0.9999 if pair.direction == "up" and target <= 1 else target <= 0
 
 
 def _levels(pair: Beside) -> tuple[float, float, float]:
