@@ -27,6 +27,20 @@ def judged(path: str) -> tuple[str, list[tuple[str, str, str]]]:
     return report.verdict, sorted({(f.rule, f.name, f.severity) for f in report.findings})
 
 
+def first_of(path: str) -> tuple[str, str, list[str], str]:
+    """Verdict, first finding, codes of the critical ones and the trusted checkpoint of a case with its own configuration."""
+    report = check(path)
+    first = report.findings[0] if report.findings else None
+    critical = [f.rule for f in report.findings if f.severity == "critical"]
+    trusted = report.trusted_checkpoint
+    return (
+        report.verdict,
+        f"{first.rule} {first.name}" if first else "",
+        critical,
+        str(trusted.step if trusted.step is not None else Path(trusted.path).name) if trusted else "",
+    )
+
+
 def labelled(shared: Path) -> list[tuple[str, str, str]]:
     """(corpus, name, label) of every labelled log."""
     out = []
@@ -46,7 +60,10 @@ def main() -> int:
     paths = [str(shared / "corpus" / corpus / name) for corpus, name, _ in logs]
     with ProcessPoolExecutor(2) as pool:
         results = list(pool.map(judged, paths))
-    text = page(logs, results)
+    cases = sorted(str(folder / "run") for folder in (shared / "cases").glob("*") if (folder / "run").is_dir())
+    with ProcessPoolExecutor(2) as pool:
+        told = list(pool.map(first_of, cases))
+    text = page(logs, results) + cases_page([Path(case).parent.name for case in cases], told)
     (DOCS / "accuracy.md").write_text(text, encoding="utf-8")
     print(text)
     return 0
@@ -94,6 +111,22 @@ def page(logs: list[tuple[str, str, str]], results: list[tuple[str, list[tuple[s
     for (corpus, name, label), (verdict, findings) in zip(logs, results, strict=True):
         codes = " ".join(f"{code}{'!' if severity == 'critical' else ''}" for code, _, severity in findings)
         lines.append(f"| {corpus} | {name.split('_')[0]} | {label} | {verdict} | {codes} |")
+    return "\n".join([*lines, ""])
+
+
+def cases_page(names: list[str], told: list[tuple[str, str, list[str], str]]) -> str:
+    """The founding cases and their healthy twins: curves, checkpoints, samples, data and environment together."""
+    lines = [
+        "## Cases",
+        "",
+        "The five founding cases, rebuilt, and a healthy twin of each. What each lab's sick and healthy trainings are judged as",
+        "stands in [labs](labs/README.md); every rule has sick and healthy examples that the tests judge.",
+        "",
+        "| case | verdict | first finding | critical | trusted step |",
+        "| --- | --- | --- | --- | --: |",
+    ]
+    for name, (verdict, first, critical, step) in zip(names, told, strict=True):
+        lines.append(f"| {name} | {verdict} | {first} | {' '.join(critical)} | {step} |")
     return "\n".join([*lines, ""])
 
 

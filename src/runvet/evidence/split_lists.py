@@ -74,8 +74,8 @@ def _rows(artifacts: Artifacts, item: Item) -> list[Mapping[str, Any]]:
 def _by_column(rows: list[Mapping[str, Any]], key: str) -> dict[str, tuple[str, ...]]:
     column = next((c for c in _SPLIT if c in rows[0]), None)
     made: dict[str, list[str]] = {}
-    for row in rows if column else ():
-        split = SPLITS.get(str(row.get(column)).lower())
+    for row in rows:
+        split = SPLITS.get(str(row.get(column)).lower()) if column else None
         if split and row.get(key) not in (None, ""):
             made.setdefault(split, []).append(str(row[key]))
     return {split: tuple(found) for split, found in made.items()}

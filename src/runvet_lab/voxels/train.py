@@ -249,7 +249,7 @@ class Trainer:
         labels, prompts = sampling.asked(self.data, each)
         seed = train.seed + step
         with evaluating(self.average.module, self.fabric) as module:
-            told = prompts if train.use_prompt else [""] * len(prompts)
+            told = prompts if train.use_prompt and self.config.sampling.use_prompt else [""] * len(prompts)
             grids = sampling.draw(module, self.process, told, self.vocabulary.size, self.config.sampling, seed)
         if self.fabric.is_global_zero:
             run_folder.write_samples(

@@ -39,7 +39,7 @@ class Trained:
     ) -> Grid:
         """Block ids (n, x, y, z), one grid a prompt."""
         own = settings or self.config.sampling
-        told = prompts if self.config.train.use_prompt else [""] * len(prompts)
+        told = prompts if self.config.train.use_prompt and own.use_prompt else [""] * len(prompts)
         device = next(self.model.parameters()).device
         half = precision(self.config.launch) == "bf16-mixed"
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=half):

@@ -149,7 +149,8 @@ def judge(names: tuple[str, ...], out: Path | None, table: Path | None, short: b
 
     keep = out or Path(tempfile.mkdtemp(prefix="worlds-"))
     with plain_errors():
-        paths = [recipe(name) for name in (SHORT if short else names)] or sorted(RECIPES.glob("*.yaml"))
+        paths = [recipe(name) for name in (SHORT if short else names)]
+        paths = paths or sorted(p for p in RECIPES.glob("*.yaml") if p.stem != "gpu_hour")
         rows = judged.table(paths, run, keep)
     if table is not None:
         table.write_text(judged.markdown(rows), encoding="utf-8")

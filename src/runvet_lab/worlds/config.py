@@ -81,10 +81,10 @@ class ActionsStage(Loop):
 class DynamicsStage(Loop):
     """Codes of the frames before, and an action, to the codes of the next."""
 
-    steps: int = 1000
+    steps: int = 3000
     batch_size: int = 16
     lr: float = 3e-3
-    save_every: int = 250
+    save_every: int = 500
     context: int = 2  # frames before the predicted one
     width: int = 64
     depth: int = 3

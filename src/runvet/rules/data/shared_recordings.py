@@ -63,8 +63,11 @@ def _report(one: SplitGroups, split: str, inside: int) -> Sick:
 def _table(per: int, held: str) -> dict[str, Any]:
     """A table of 20 recordings with `per` samples each; every sixth recording or every sixth sample is held out."""
     rows = [{"id": f"{i:05d}", "recording": f"drive-{i // per}", "speed": 3.0 + i % 7} for i in range(20 * per)]
-    by = {"sample": lambda i: i % 6 == 0, "recording": lambda i: (i // per) % 6 == 0}[held]
-    lists = {s: "\n".join(r["id"] for i, r in enumerate(rows) if by(i) == (s == "val")) for s in ("train", "val")}  # type: ignore[misc]
+    size = per if held == "recording" else 1
+    lists = {
+        s: "\n".join(r["id"] for i, r in enumerate(rows) if (i // size % 6 == 0) == (s == "val"))
+        for s in ("train", "val")
+    }
     return {"data/samples.jsonl": rows, **{f"data/split/{s}.txt": text for s, text in lists.items()}}
 
 

@@ -30,6 +30,7 @@ class Sampling:
     temperature_again: bool = False  # apply it a second time, as code does where two layers both think it theirs
     guidance_scale: float = 1.5
     guidance_until: float = 1.0  # share of the steps that are guided, from the first on
+    use_prompt: bool = True  # False: the prompt is lost on its way to the sampler
     order: str = "random"  # masked diffusion: which voxels are shown first: random, confidence
     pace: float = 2.0  # masked diffusion: share shown after step s of n is (s / n) ** pace
     stride: str = "jump"  # uniform diffusion: posterior between the times visited (jump) or of neighbouring ones (one)
