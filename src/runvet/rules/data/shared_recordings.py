@@ -65,7 +65,7 @@ def _table(per: int, held: str) -> dict[str, Any]:
     rows = [{"id": f"{i:05d}", "recording": f"drive-{i // per}", "speed": 3.0 + i % 7} for i in range(20 * per)]
     size = per if held == "recording" else 1
     lists = {
-        s: "\n".join(r["id"] for i, r in enumerate(rows) if (i // size % 6 == 0) == (s == "val"))
+        s: "\n".join(str(r["id"]) for i, r in enumerate(rows) if (i // size % 6 == 0) == (s == "val"))
         for s in ("train", "val")
     }
     return {"data/samples.jsonl": rows, **{f"data/split/{s}.txt": text for s, text in lists.items()}}

@@ -23,7 +23,7 @@ UNITS = {
 }
 
 
-@rule("REG103", "wrong-unit", level="critical", since="0.1", explains=("REG101", "REG102"))
+@rule("REG103", "wrong-unit", level="critical", since="0.1", explains=("REG101", "REG102", "REG120", "REG121"))
 def wrong_unit(predictions: Predictions, *, correlation: float = 0.9, near: float = 0.04) -> Sick | Unsure | None:
     """Predictions follow the truth at another unit's scale.
 
