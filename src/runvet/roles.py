@@ -84,7 +84,10 @@ TABLE: Sequence[tuple[str, Meaning]] = (
         r"(?:^|_)(?:lr|lrs|learning_rate|lr\d*|lr_pg\d|lr_mul|pg\d+|lrate|learn_rate)(?:_|$)|^lr|^l_r$",
         Meaning("lr", None),
     ),
-    (r"(?:^|_)(?:loss_scale|grad_scale|scaler_scale|amp_scale)(?:_|$)", Meaning("loss_scale", None)),
+    (
+        r"(?:^|_)(?:loss_scale(?!_avg)|grad_scale|scaler_scale|amp_scale)(?:_|$)",
+        Meaning("loss_scale", None),
+    ),  # `…Loss_scale_avg` is a part
     (r"clip(?:ped)?_?(?:frac|fraction|ratio|coef|rate)|(?:^|_)clipfrac(?:_|$)", Meaning("clip_fraction", None)),
     (
         r"grad(?:ient)?s?_?(?:total_)?norm|(?:^|_)gnorm(?:_|$)|norm_grad|total_norm|(?:^|_)gradient_norm",

@@ -66,6 +66,7 @@ class Train:
     pairwise: bool = True  # pose loss over all pairs of views, not only against the first
     reduce: str = "mean"  # parts of the loss over views: mean, or sum, which grows with their number
     confidence: bool = False  # weighs the dense loss by a learnt confidence in training only
+    confidence_alpha: float = 0.2  # weight of the log confidence, as in DUSt3R
     depth_weight: float = 1.0
     scale_weight: float = 1.0
     pose_weight: float = 1.0

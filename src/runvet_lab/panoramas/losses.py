@@ -13,8 +13,6 @@ from torch.nn import functional
 from runvet_lab.panoramas.config import Config
 from runvet_lab.panoramas.model import Out, wrapped
 
-ALPHA = 0.2  # weight of the log confidence, as in DUSt3R's confidence-weighted regression
-
 
 @dataclass(frozen=True, slots=True)
 class Truth:
@@ -63,7 +61,7 @@ def total(parts: Mapping[str, Tensor], out: Out, truth: Truth, config: Config, *
     """
     train, depth = config.train, parts["depth"]
     if train.confidence and training:
-        depth = confident(out, truth)
+        depth = confident(out, truth, train.confidence_alpha)
     return (
         train.depth_weight * depth
         + train.scale_weight * parts["scale"]
@@ -81,11 +79,11 @@ def _counts(views: int, config: Config) -> tuple[float, float]:
     return views / 2, views * (views - 1) / 2 if config.train.pairwise else views - 1
 
 
-def confident(out: Out, truth: Truth) -> Tensor:
+def confident(out: Out, truth: Truth, alpha: float) -> Tensor:
     """c · |error| - α · log c over known pixels, with c = exp(`sure`)."""
     relative = truth.depth.clamp_min(1e-3).log() - truth.scale[..., None, None]
     known, sure = truth.known.float(), out.sure.clamp(-3, 6)
-    each = sure.exp() * (out.depth - relative).abs() - ALPHA * sure
+    each = sure.exp() * (out.depth - relative).abs() - alpha * sure
     return (each * known).sum() / known.sum().clamp_min(1)
 
 

@@ -13,7 +13,7 @@ from runvet.rules.loss._common import guilty, num, since
 from runvet.run import Stage
 
 
-@rule("LOSS123", "at-marginals", level="critical", since="0.2", explains=("LOSS104", "LOSS108", "LOSS122"))
+@rule("LOSS123", "at-marginals", level="critical", since="0.2", explains=("LOSS104", "LOSS108", "LOSS122", "GEN131"))
 def at_marginals(
     marginals: Marginals,
     *,

@@ -29,7 +29,9 @@ def wrong_unit(predictions: Predictions, *, correlation: float = 0.9, near: floa
 
     ## What it checks
     Where predictions and truth correlate above 0.9 and the slope between them is, within 4 %, one of the factors
-    between common units (1000, 100, 255, 57.3, 3.6, 0.3048, 2.54) or the standard deviation of the truth, up or down.
+    between common units (1000, 100, 255, 57.3, 3.6, 0.3048, 2.54) or the standard deviation of the truth, up or down; or where the standard
+    deviations of four outputs in five are those of targets that each output normalises by itself (never scaled back,
+    or twice).
     ## Why it matters
     The model may be right and every number that is reported wrong; or a metric that scales back hides it.
     ## What to do
@@ -52,6 +54,7 @@ def wrong_unit(predictions: Predictions, *, correlation: float = 0.9, near: floa
         found = next(
             ((u, text) for u, text in _candidates(pair) for f in (u, 1 / u) if abs(factor / f - 1) < near), None
         )
+        found = found or _of_each_output(pair)
         if found is not None:
             return _report(pair, factor, found[1])
     return None
@@ -62,6 +65,26 @@ def _candidates(pair: Pair) -> Iterator[tuple[float, str]]:
     scale = float(np.median(pair.true.std(axis=0)))
     if scale and abs(math.log(scale)) > math.log(2):
         yield scale, f"normalised and original values (the standard deviation of the truth is {scale:.3g})"
+
+
+def _of_each_output(pair: Pair) -> tuple[float, str] | None:
+    """Each output in units of its own standard deviation, or scaled back twice, where those differ by factors."""
+    told, true = pair.pred.std(axis=0), pair.true.std(axis=0)
+    varied = true > 0
+    if varied.sum() < 4 or np.quantile(true[varied], 0.9) < 3 * np.quantile(true[varied], 0.1):
+        return None
+    scale = float(np.median(true[varied]))
+    for expected, what in (
+        (np.ones_like(true), "normalised outputs that were never scaled back"),
+        (true**2, "outputs that were scaled back twice"),
+    ):
+        ratio = told[varied] / expected[varied]
+        if np.mean((ratio > 0.6) & (ratio < 1.6)) >= 0.8:
+            return (
+                scale,
+                f"{what} (standard deviations of the truth from {true[varied].min():.3g} to {true.max():.3g}, output by output)",
+            )
+    return None
 
 
 def _report(pair: Pair, factor: float, text: str) -> Sick:
@@ -91,6 +114,8 @@ def sick() -> Iterator[Run]:
     yield made.with_files({"results/predictions.npz": {"pred": np.radians(t + noise), "target": t}})
     wide = made.truth(200, 3, scale=41.0, offset=90.0)
     yield made.with_files({"predictions.npz": {"pred": (wide - 90) / 41 + 0.1 * noise, "gt": wide}})
+    steps = made.truth(200, 1) * np.linspace(0.4, 30, 24) + 0.02 * made.truth(200, 24, seed=2)
+    yield made.with_files({"predictions.npz": {"pred": steps / steps.std(axis=0), "gt": steps}})
 
 
 def healthy() -> Iterator[Run]:

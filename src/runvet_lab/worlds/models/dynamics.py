@@ -14,7 +14,7 @@ from runvet_lab.worlds.models.transformer import SpaceTime
 class Dynamics(nn.Module):
     """`forward`: codes (b, t, places), which are masked (b, t, places) and actions (b, t - 1) to logits (b, t, places, codes).
 
-    The action that leads to a frame stands before the frame's codes as a token of its own.
+    The action that leads to a frame stands before the frame's codes as a token of its own, and is added to each of them.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class Dynamics(nn.Module):
         )
         self.head = nn.Linear(width, vocabulary)
         nn.init.normal_(self.code.weight, std=0.02)
+        nn.init.normal_(self.action.weight, std=0.02)
         if not post_norm:
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)
@@ -39,7 +40,7 @@ class Dynamics(nn.Module):
         shown = torch.where(masked, self.vocabulary, codes)
         first = torch.full_like(actions[:, :1], self.action.num_embeddings - 1)
         led = self.action(torch.cat([first, actions], 1))[:, :, None]
-        out: Tensor = self.head(self.body(torch.cat([led, self.code(shown)], 2))[:, :, 1:])
+        out: Tensor = self.head(self.body(torch.cat([led, self.code(shown) + led], 2))[:, :, 1:])
         return out
 
     @torch.no_grad()
