@@ -238,9 +238,10 @@ def _say_data(setup: Setup, plan: Plan, text: TextLog) -> None:
     """What is trained on, and what predictors reach that look at nothing."""
     for name, split in setup.held.items():
         rows, columns = split.colour.shape[1:3]
+        of = split.mask.float().mean((1, 2))
         text.say(
             f"split={name} views={split.rows.shape[1]} samples={len(split)} camera_model=cyl panorama={columns}x{rows} "
-            f"mask_share={float(split.mask.float().mean()):.4f} depth_fill={float((split.depth > 0).float().mean()):.3f}"
+            f"mask_share=[{float(of.min()):.3f}, {float(of.max()):.3f}] depth_fill={float((split.depth > 0).float().mean()):.3f}"
         )
     held = truth_of(setup.held.get("val", setup.held["train"]))
     zero = metrics.errors(held, held, setup.prior)
