@@ -115,7 +115,8 @@ def test_texts_of_lines_rulers_and_records(tmp_path: Path) -> None:
     assert split("\n".join([*long, ""])) == long
     assert split("first\nsample\n-----\nsecond\n") == ["first\nsample", "second"]
     assert split("To be,\nor not\nto be") == ["To be,\nor not\nto be"]
-    (tmp_path / "a.txt").write_text("\n".join([long[0], "", long[1], long[2]]))
+    wide = [f"{line}, and enough of them that nobody takes it for a line of verse" for line in long]
+    (tmp_path / "a.txt").write_text("\n".join([wide[0], "", wide[1], wide[2]]))
     assert texts_of(read_text(tmp_path / "a.txt"))[1] == ""
     (tmp_path / "b.txt").write_bytes(b"\0\1\2")
     with pytest.raises(UnreadableError, match="no text"):

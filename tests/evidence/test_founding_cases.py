@@ -46,7 +46,7 @@ def test_the_healthy_twin_has_no_finding_of_these_families(case: str) -> None:
     [
         ("voxels-sparse", "decod"),
         ("voxels-floating", "Sample again"),
-        ("trajectories-compressed", "Normalise the targets"),
+        ("trajectories-compressed", "Train on 64 samples"),
     ],
 )
 def test_the_first_action_fits(case: str, words: str) -> None:

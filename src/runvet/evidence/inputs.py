@@ -134,6 +134,8 @@ def _compared(artifacts: Artifacts) -> Iterator[Compared]:
 def _one(name: str, first: str, a: Array, second: str, b: Array) -> Compared | None:
     if min(a.size, b.size) < FEWEST or any(x.dtype.kind not in "fiu" or x.ndim < 2 for x in (a, b)):
         return None
+    if not (np.isfinite(a).any() and np.isfinite(b).any()):
+        return None  # other rules tell of values that are not finite
     fed = [_fed(where, x) for where, x in ((first, a), (second, b))]
     return Compared(name, fed[0], fed[1], _rolled(a, b), a.shape[-1] if a.shape[-1] > CHANNELS else a.shape[-2]) if fed[0].sd > 0 else None  # fmt: skip
 
@@ -142,7 +144,10 @@ def _fed(where: str, array: Array) -> Fed:
     values = np.asarray(array, np.float64)
     flat = values[np.isfinite(values)]
     axis = _channel_axis(values.shape)
-    channels = np.nanmean(np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1), axis=1) if axis is not None else np.zeros(0)  # fmt: skip
+    channels = np.zeros(0)
+    if axis is not None:
+        rows = np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
+        channels = np.array([row[np.isfinite(row)].mean() if np.isfinite(row).any() else np.nan for row in rows])
     return Fed(where, float(flat.mean()), float(flat.std()), float(flat.min()), float(flat.max()), channels, len(array))
 
 

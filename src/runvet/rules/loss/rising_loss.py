@@ -38,7 +38,13 @@ class Found:
     unit: str
 
 
-@rule("LOSS101", "rising-loss", level="critical", since="0.1", explains=("LOSS102", "LOSS103", "LOSS108", "LOSS119"))
+@rule(
+    "LOSS101",
+    "rising-loss",
+    level="critical",
+    since="0.1",
+    explains=("LOSS102", "LOSS103", "LOSS108", "LOSS119", "LOSS121"),
+)
 def rising_loss(
     stage: Stage,
     loss: TrainLoss,
