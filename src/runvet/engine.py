@@ -202,11 +202,9 @@ def _judge(rule: Rule, evidence: Evidence, stage: Stage | None, config: Config) 
     except Exception as error:  # a crash of one rule is its own state and hides no other rule
         last = traceback.extract_tb(error.__traceback__)[-1]
         return Outcome(rule, name, "crashed", why=f"{type(error).__name__}: {error} ({last.name}, line {last.lineno})")
-    if isinstance(result, Missing):
+    if isinstance(result, (Missing, Unsure)):
         state: State = "not checked" if result.applicable else "not applicable"
         return Outcome(rule, name, state, why=result.why, unlock=result.unlock)
-    if isinstance(result, Unsure):
-        return Outcome(rule, name, "not checked", why=result.why, unlock=result.unlock)
     sick = (result,) if isinstance(result, Sick) else result
     if not sick:
         return Outcome(rule, name, "pass")

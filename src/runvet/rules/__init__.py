@@ -35,10 +35,14 @@ class Sick:
 
 @dataclass(frozen=True, slots=True)
 class Unsure:
-    """The rule had its evidence and could not decide: why, and what would let it."""
+    """The rule had its evidence and could not decide: why, and what would let it.
+
+    `applicable=False`: the rule is about something that this run does not have, and nothing is missing.
+    """
 
     why: str
     unlock: str = ""
+    applicable: bool = True
 
 
 Outcome: TypeAlias = "Sick | Unsure | Iterable[Sick] | None"

@@ -38,6 +38,7 @@ def windows_across_cuts(stage: Stage, *, least: float = 0.005) -> Sick | Unsure 
         return Unsure(
             "frames, cuts and windows are not counted",
             "keep train_frames, train_cuts, window_frames, train_windows in the settings",
+            applicable=any(c is not None for c in counts),
         )
     frames, cuts, length, windows = (c for c in counts if c is not None)
     whole = frames - length + 1

@@ -46,7 +46,8 @@ def actions_do_nothing(
     ## References
     - Bruce et al. 2024, Genie, arXiv 2402.15391: the change in PSNR as a measure of controllability.
     """
-    unsure = None
+    unsure: Unsure | None = None
+    seen = False
     for series in stage.series:
         said = "_".join(words(series.name))
         found: Sick | Unsure | None = None
@@ -54,9 +55,13 @@ def actions_do_nothing(
             found = _unsteered(stage, series.finite(), least, rollouts, fewest)
         elif TRUE.search(said) and "nmi" in said:
             found = _unrelated(stage, series.finite(), agreement, fewest)
+        else:
+            continue
         if isinstance(found, Sick):
             return found
-        unsure = unsure or found
+        seen, unsure = True, unsure or found
+    if not seen:
+        return Unsure("no measure of what actions do", "log rollout/delta_psnr", applicable=False)
     return unsure
 
 

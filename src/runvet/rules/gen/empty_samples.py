@@ -46,7 +46,7 @@ def empty_samples(
     if texts is not None:
         told.append(("texts", texts.when, _step(texts), [not t.strip() for t in texts.texts], [not t.strip() for t in texts.data], texts.where))  # fmt: skip
     if not told:
-        return Unsure(f"no grids, recordings or texts among the samples of {stage.name}", "keep samples below samples/step_N/")  # fmt: skip
+        return Unsure(f"no grids, recordings or texts among the samples of {stage.name}", "keep samples below samples/step_N/", applicable=False)  # fmt: skip
     judged = [one for one in told if len(one[3]) >= 3]
     for what, when, since, made_empty, real_empty, where in judged:
         k, n = sum(made_empty), len(made_empty)

@@ -39,7 +39,7 @@ def foreign_codes(
     """
     drawn = next((s for s in stage.series if len(s) and {"psnr", "decoded"} <= set(words(s.name))), None)
     if drawn is None:
-        return Unsure("the pictures of true codes are not measured", "log rollout/psnr_decoded")
+        return Unsure("the pictures of true codes are not measured", "log rollout/psnr_decoded", applicable=False)
     own = next((s for other in run.stages if other is not stage for s in _own(other)), None)
     if own is None:
         return Unsure("no stage of this run is a tokenizer with val/psnr", "keep the logs of all stages in one folder")

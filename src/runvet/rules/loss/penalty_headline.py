@@ -49,7 +49,7 @@ def penalty_headline(
     found = [s.finite() for s in stage.series if PENALTY & set(words(s.name)) and s.split not in ("val", "test")]
     found = [s for s in found if len(s) >= fewest]
     if not found:
-        return Unsure("no penalty is logged apart", "log each term of the loss")
+        return Unsure("no penalty is logged apart", "log each term of the loss", applicable=False)
     for penalty in found:
         both = _together(total, penalty)
         if both is None:
