@@ -179,7 +179,7 @@ def programs(folder: Path, turns: int) -> list[tuple[str, str, float, float, flo
                     continue
                 verb = {"runvet": "check", "trainproof": "doctor", "runmedic": "diagnose"}[name]
                 seconds, cpu, peak, code, output = command([str(python.parent / name), verb, str(folder / log)])
-                said = [line.strip() for line in output.splitlines() if line.strip()]
+                said = [line.strip().replace(f"{folder}/", "") for line in output.splitlines() if line.strip()]
                 remark = f"exit {code}: {(said or [''])[-1 if code > 1 else 0][:70]}"
                 if name not in best or seconds < best[name][0]:
                     best[name] = (seconds, cpu, peak, remark)
