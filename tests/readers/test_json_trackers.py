@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from binary_writers import mutated
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as fuzz
 from hypothesis import strategies as st
 from reading import claim, matches, read, series, settings, write
@@ -138,6 +138,8 @@ ZIPS = {
 
 
 @fuzz(deadline=None, max_examples=60, suppress_health_check=[TMP])
+@example([(0.6875, 0)], 1.0)
+@example([(0.75, 0)], 1.0)
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6), st.floats(0.05, 1))
 def test_damaged_archives(tmp_path: Path, places: list[tuple[float, int]], cut: float) -> None:
     for name, data in ZIPS.items():

@@ -70,6 +70,18 @@ def member(source: Source, name: str, sink: Sink) -> Iterator[IO[bytes] | None]:
             yield _Lines(stream)  # type: ignore[misc]
 
 
+def beginning(source: Source, name: str, sink: Sink, limit: int) -> bytes | None:
+    """At most `limit` bytes of a member; None, and a problem, where it is missing or damaged: the others are read all the same."""
+    with member(source, name, sink) as stream:
+        if stream is None:
+            return None
+        try:
+            return stream.read(limit)
+        except ValueError as error:
+            sink.problem(f"{name} in the archive is damaged: {error}")
+            return None
+
+
 class _Lines:
     """A stream whose every kind of damage is a ValueError."""
 

@@ -16,7 +16,7 @@ import orjson
 
 from runvet.readers import Reader
 from runvet.readers._json_values import number, values
-from runvet.readers._zip import member, member_names
+from runvet.readers._zip import beginning, member, member_names
 from runvet.sink import Sink
 from runvet.source import Source
 
@@ -42,9 +42,9 @@ def claims(source: Source) -> float:
 def read(source: Source, sink: Sink) -> None:
     """Read the events, and the task's parameters as settings. `line` of a point is the line of its event."""
     if source.suffix == ".zip":
-        with member(source, TASK, sink) as stream:
-            if stream is not None:
-                _task(stream.read(_LIMIT), sink)
+        about = beginning(source, TASK, sink, _LIMIT)
+        if about is not None:
+            _task(about, sink)
         _metrics(lambda into: member(source, METRICS, into), sink)
     elif source.name == TASK:
         with source.open() as stream:

@@ -7,7 +7,7 @@ import orjson
 from runvet.readers import Reader
 from runvet.readers._flatten import settings
 from runvet.readers._json_values import number, values
-from runvet.readers._zip import member, member_names
+from runvet.readers._zip import beginning, member, member_names
 from runvet.sink import Sink
 from runvet.source import Source
 
@@ -23,9 +23,9 @@ def claims(source: Source) -> float:
 
 def read(source: Source, sink: Sink) -> None:
     """Read every message. `line` of a point is the line of its message."""
-    with member(source, EXPERIMENT, sink) as stream:
-        if stream is not None:
-            _experiment(stream.read(_LIMIT), sink)
+    about = beginning(source, EXPERIMENT, sink, _LIMIT)
+    if about is not None:
+        _experiment(about, sink)
     with member(source, MESSAGES, sink) as stream:
         if stream is not None:
             for line, message in values(stream, sink, _whole):
