@@ -55,10 +55,10 @@ def grids_of(arrays: Mapping[str, Array]) -> list[Grid]:
     return [np.asarray(g, np.int64) for g in stored_grids(arrays)]
 
 
-def stored_grids(arrays: Mapping[str, Array]) -> list[Array]:
-    """The same grids in the type in which they are stored."""
+def stored_grids(arrays: Mapping[str, Array], *, maybe_pictures: bool = True) -> list[Array]:
+    """The same grids in the type in which they are stored; `maybe_pictures`: that the file holds none is not known."""
     array = main_array(arrays)
-    if array is None or pictures_of(arrays, most=1):
+    if array is None or (maybe_pictures and pictures_of(arrays, most=1)):
         return []
     array = ids_of(array)
     if array.dtype.kind == "f":

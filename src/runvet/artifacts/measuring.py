@@ -17,8 +17,8 @@ from runvet.artifacts.model import Array
 
 Kind: TypeAlias = Literal["grids", "pictures", "arrays", "records", "sounds", "texts"]
 CONNECTED = 200_000  # cells of the largest grid whose connected parts are counted
-CHUNK = 1 << 20  # bytes that are measured together: more would not stay in the processor's cache
-HELD = 8 << 20  # bytes of items that wait to be measured
+CHUNK = 1 << 19  # bytes that are measured together: more would not stay in the processor's cache
+HELD = 2 << 20  # bytes of items that wait to be measured while others are read
 _SEEN = 64  # cells of a grid that are looked at to guess its most frequent value
 NAN = float("nan")
 DIGEST = 16  # bytes
@@ -84,8 +84,8 @@ class Measurer:
             alike.setdefault((item.kind, item.array.shape, item.array.dtype.str), []).append(number)
         found: list[One | None] = [None] * len(self._waiting)
         for (kind, *_), numbers in alike.items():
-            each = max(1, self._waiting[numbers[0]].array.nbytes)
-            size = max(1, CHUNK // each)
+            # Of grids only the filled cells are looked at together, and those are few.
+            size = len(numbers) if kind == "grids" else max(1, CHUNK // max(1, self._waiting[numbers[0]].array.nbytes))
             for at in range(0, len(numbers), size):
                 batch = numbers[at : at + size]
                 for number, one in zip(batch, measured([self._waiting[n] for n in batch], kind), strict=True):
@@ -96,11 +96,11 @@ class Measurer:
 
 def measured(items: Sequence[Waiting], kind: Kind) -> list[One]:
     """Items of one kind, shape and type, measured together."""
+    if kind == "grids":
+        return _told(items, *_grids([i.array for i in items]))
     stack = np.stack([i.array for i in items])
     flat = stack.reshape(len(items), -1)
-    if kind == "grids":
-        columns, contents = _grids(stack, flat)
-    elif stack.dtype == np.uint8:
+    if stack.dtype == np.uint8:
         columns, contents = _bytes(stack, kind), [(b"", row) for row in flat]
     else:
         low, high, mean, sd, broken = (np.array(c) for c in zip(*(_numbers(row) for row in flat), strict=True))
@@ -111,7 +111,12 @@ def measured(items: Sequence[Waiting], kind: Kind) -> list[One]:
                 columns, sketches=[near.array_sketch(np.asarray(r, np.float64), m, d) for r, m, d in rows]
             )
         contents = _in_one_type(flat)
-    shape = stack.shape[1:]
+    return _told(items, columns, contents)
+
+
+def _told(items: Sequence[Waiting], columns: Columns, contents: Sequence[Content]) -> list[One]:
+    """Items of one shape with their measures and a digest of their content."""
+    shape = items[0].array.shape
     begun = hashlib.sha256(f"{shape}".encode(), usedforsecurity=False)
     out = []
     for item, content, numbers in zip(items, contents, columns.rows(), strict=True):
@@ -181,20 +186,26 @@ def _bytes(stack: Array, kind: Kind) -> Columns:
     return Columns(low, high, np.where(low == high, low, mean), sd, np.zeros(n, np.int64), sketches=sketches)
 
 
-def _grids(stack: Array, flat: Array) -> tuple[Columns, list[Content]]:
-    """Grids (n, *shape) of whole numbers. Only the mask looks at every cell; all else at the cells that it holds."""
-    n, size = flat.shape
-    common, mask = _most_frequent(flat)
-    place = np.flatnonzero(mask)
-    owner = place // size
-    filled = np.bincount(owner, minlength=n)
-    values = flat.reshape(-1)[place].astype(np.int64)
-    mixed = near.mixed(place - owner * size, values)
-    whole = _whole(place, owner, filled, stack.shape[1:])
-    low, high, mean, sd = _moments(common.astype(np.int64), values, owner, filled, size)
+def _grids(arrays: Sequence[Array]) -> tuple[Columns, list[Content]]:
+    """Grids of one shape and of whole numbers. Every cell is looked at once; all else asks the few that are filled."""
+    n, size, shape = len(arrays), arrays[0].size, arrays[0].shape
+    common = np.zeros(n, np.int64)
+    cells: list[npt.NDArray[np.int64]] = []
+    held: list[npt.NDArray[np.int64]] = []
+    for number, array in enumerate(arrays):
+        row = array.reshape(-1)
+        common[number], mask = _most_frequent(row)
+        cells.append(np.flatnonzero(mask))
+        held.append(row[cells[-1]].astype(np.int64))
+    filled = np.array([len(c) for c in cells])
+    owner = np.repeat(np.arange(n), filled)
+    within, values = np.concatenate(cells), np.concatenate(held)
+    mixed = near.mixed(within, values)
+    whole = _whole(within + owner * size, owner, filled, shape)
+    low, high, mean, sd = _moments(common, values, owner, filled, size)
     columns = Columns(low, high, mean, sd, np.zeros(n, np.int64), filled / size, whole,
                       [s.tobytes() for s in near.grid_sketches(mixed, owner, n)])  # fmt: skip
-    heads = [c.tobytes() for c in common.astype(np.int64)]
+    heads = [c.tobytes() for c in common]
     return columns, list(zip(heads, np.split(mixed, np.cumsum(filled)[:-1]), strict=True))
 
 
@@ -227,19 +238,18 @@ def _moments(
     return low, high, common + first, sd
 
 
-def _most_frequent(flat: Array) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
-    """The most frequent value of each row (n, k), and which cells hold another one (n, k)."""
+def _most_frequent(row: Array) -> tuple[np.int64, npt.NDArray[np.bool_]]:
+    """The most frequent value of some cells (k,), and which of them hold another one (k,)."""
     # A value that fills more than half of a row is the median of nearly any sample of it, and that it does is quickly
     # counted; only other rows are sorted.
-    size = flat.shape[1]
-    sample = flat[:, :: max(1, size // _SEEN)]
-    guess = np.array(np.partition(sample, sample.shape[1] // 2, axis=1)[:, sample.shape[1] // 2])
-    mask = flat != guess[:, None]
-    for n in [n for n, row in enumerate(mask) if 2 * np.count_nonzero(row) >= size]:
-        values, counts = np.unique(flat[n], return_counts=True)
-        guess[n] = values[counts.argmax()]
-        mask[n] = flat[n] != guess[n]
-    return guess, mask
+    sample = np.sort(row[:: max(1, len(row) // _SEEN)])
+    guess = sample[len(sample) // 2]
+    mask = row != guess
+    if 2 * np.count_nonzero(mask) >= len(row):
+        values, counts = np.unique(row, return_counts=True)
+        guess = values[counts.argmax()]
+        mask = row != guess
+    return guess.astype(np.int64), mask
 
 
 def column(items: Sequence[One], name: str) -> npt.NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,9 +16,11 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[Any]
 T = TypeVar("T")
 AHEAD = 4  # threads that read ahead
+SAMPLE = 8  # files that tell how quick the disk is
+TINY = 4096  # bytes of files whose unpacking is mostly Python code: a second thread would wait for the first one's lock
 TOGETHER = 1 << 20  # bytes of files that one thread reads before it hands them over
 CACHE = 256 << 20  # bytes of arrays that are kept once read
-KEPT_AHEAD = 16 << 20  # bytes kept of what is read from end to end: memory used again is quicker than fresh memory
+KEPT_AHEAD = 2 << 20  # bytes kept of what is read from end to end: memory used again is quicker than fresh memory
 
 
 class UnreadableError(Exception):
@@ -110,9 +113,10 @@ class Artifacts:
     def read_ahead(self, items: Sequence[Item]) -> Iterator[tuple[Item, Contents | UnreadableError]]:
         """Each item with its contents (or why it has none), in order; the next few are read by threads meanwhile.
 
-        Unpacking and decoding leave Python's lock alone, and a network's disk answers several questions at once.
+        Unpacking and decoding leave Python's lock alone, and a network's disk answers several questions at once: only
+        tiny files of a quick disk are read by one thread.
         """
-        workers = min(AHEAD, os.cpu_count() or 1)
+        workers = 1 if self._quick(items[:SAMPLE]) else min(AHEAD, os.cpu_count() or 1)
         with ThreadPoolExecutor(workers) as pool:
             waiting: deque[tuple[list[Item], Future[list[Contents | UnreadableError]]]] = deque()
             for batch in _batches(items):
@@ -130,6 +134,15 @@ class Artifacts:
 
     def _load_all(self, batch: list[Item]) -> list[Contents | UnreadableError]:
         return [self._load(item) for item in batch]
+
+    def _quick(self, items: Sequence[Item]) -> bool:
+        """Whether these files are tiny and the disk gives them sooner than they are unpacked."""
+        if not items or sum(i.size for i in items) > TINY * len(items):
+            return False
+        clock, used = time.perf_counter(), time.thread_time()
+        for item in items:
+            self._keep(item, self._load(item), KEPT_AHEAD)
+        return time.perf_counter() - clock < 2 * (time.thread_time() - used)
 
     def _load(self, item: Item) -> Contents | UnreadableError:
         known = self._read.get(item.name)

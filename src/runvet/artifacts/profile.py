@@ -212,7 +212,7 @@ def items_of(entry: Entry, contents: Contents, *, each: bool = False) -> tuple[K
     pictures = pictures_of(held)
     if pictures:
         return "pictures", _each("pictures", entry, pictures, _class_names(_labels(held, len(pictures))))
-    grids = stored_grids(held)
+    grids = stored_grids(held, maybe_pictures=False)
     if grids:
         return "grids", _each("grids", entry, grids, _class_names(_labels(held, len(grids))))
     if not held:
