@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ class Row:
     verdict: str
     first: str
     message: str
-    seconds: float
+    seconds: float  # by the clock
+    processor: float  # seconds of all cores, finished subprocesses included
     wrong: tuple[str, ...]  # what was not as expected
 
     @property
@@ -60,12 +62,14 @@ def expected(path: Path) -> Expected:
     return Expected(**lists, why=why)
 
 
-def judge(name: str, want: Expected, folder: Path, seconds: float) -> Row:
-    """Judge a run folder and compare."""
+def judge(name: str, want: Expected, folder: Path, seconds: float, processor: float = 0.0) -> Row:
+    """Judge a run folder and compare; `seconds` by the clock and of the processor are what its training took."""
     report = runvet.check(folder)
     first = report.findings[0] if report.findings else None
     label = f"{first.rule} {first.name}" if first else "-"
-    return Row(name, want, report.verdict, label, first.message if first else "", seconds, _wrong(want, report))
+    return Row(
+        name, want, report.verdict, label, first.message if first else "", seconds, processor, _wrong(want, report)
+    )
 
 
 def table(
@@ -77,14 +81,15 @@ def table(
     """
     rows = []
     for path in configs:
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), _processor()
         want = expected(path)
         try:
             train(path, out / path.stem)
-            row = judge(path.stem, want, out / path.stem, time.perf_counter() - begun)
+            row = judge(path.stem, want, out / path.stem, time.perf_counter() - begun, _processor() - used)
         except Exception as error:  # one broken row must not hide the others
             trouble = f"{type(error).__name__}: {error}"
-            row = Row(path.stem, want, "error", "-", trouble, time.perf_counter() - begun, (trouble,))
+            took = time.perf_counter() - begun, _processor() - used
+            row = Row(path.stem, want, "error", "-", trouble, *took, (trouble,))
         say(line(row))
         rows.append(row)
     return rows
@@ -94,21 +99,30 @@ def line(row: Row) -> str:
     """One row for a terminal."""
     wanted = " or ".join(row.expected.first) or "no critical finding"
     state = "ok  " if row.met else "MISS"
-    text = f"{state} {row.name:<22} {row.seconds:5.0f} s  expected {wanted}; {row.verdict}: {row.first}"
+    text = f"{state} {row.name:<22} {row.seconds:5.0f} s ({row.processor:.0f} CPU)  expected {wanted}; {row.verdict}: {row.first}"
     return text if row.met else text + "".join(f"\n       {wrong}" for wrong in row.wrong)
 
 
 def markdown(rows: Sequence[Row]) -> str:
     """The table for the documentation."""
     lines = [
-        "| configuration | what was done | expected first | `runvet check` said | first finding | as expected | s |",
-        "| --- | --- | --- | --- | --- | --- | --: |",
+        "| configuration | what was done | expected first | `runvet check` said | first finding | as expected | s | CPU-s |",
+        "| --- | --- | --- | --- | --- | --- | --: | --: |",
     ]
     for row in rows:
         wanted = " or ".join(f"`{code}`" for code in row.expected.first) or "no critical finding"
         cells = [f"`{row.name}`", row.expected.why, wanted, row.verdict, row.first, "yes" if row.met else "**no**"]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + f" | {row.seconds:.0f} |")
+        lines.append(
+            "| "
+            + " | ".join(cell.replace("|", "\\|") for cell in cells)
+            + f" | {row.seconds:.0f} | {row.processor:.0f} |"
+        )
     return "\n".join(lines) + "\n"
+
+
+def _processor() -> float:
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 def _wrong(want: Expected, report: Report) -> tuple[str, ...]:
