@@ -73,8 +73,10 @@ def make(out: Path, scenes: int, form: str, targets: str, split: str, seed: int)
 @command.command()
 @click.argument("path", type=OLD)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def stats(path: Path, form: str) -> None:
+@click.option("--plots", type=FOLDER, help="Also write a page of plots here.")
+def stats(path: Path, form: str, plots: Path | None) -> None:
     """Tell what the paths of a data set look like, and what to do about it."""
+    from runvet_lab.trajectories import plots as drawn
     from runvet_lab.trajectories import samples
     from runvet_lab.trajectories import stats as facts
 
@@ -87,6 +89,8 @@ def stats(path: Path, form: str) -> None:
         if "train" not in found:
             raise samples.DataProblem(f"{path}: no split/train.txt")
         described, said = facts.describe(found), facts.advice(found)
+        if plots is not None:
+            plots.write_text(drawn.page(path.resolve().name, found, described, said), encoding="utf-8")
     if form == "json":
         click.echo(json.dumps({**described, "advice": said}, indent=1))
         return

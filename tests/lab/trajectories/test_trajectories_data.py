@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runvet_lab.trajectories import dair, loading, render, samples, stats, targets, world
+from runvet_lab.trajectories.cli import command
 from runvet_lab.trajectories.config import Data
 from runvet_lab.trajectories.recordings import Recording, recordings
 from runvet_lab.trajectories.samples import DataProblem
@@ -146,6 +148,19 @@ def test_samples_are_written_read_and_named_when_broken(tmp_path):
         assert len(samples.read(tmp_path, "train", skip=True)) == 68
     with pytest.raises(DataProblem, match="V2X-VLM"):
         samples.read(tmp_path, "test")
+
+
+def test_stats_draw_a_page_that_shows_names_as_text(tmp_path):
+    tree = tmp_path / "a<b>&c"
+    loading.generate(tree, Data(scenes=6), 0)
+    done = CliRunner().invoke(command, ["stats", str(tree), "--plots", str(tmp_path / "plots.html")])
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "plots.html").read_text(encoding="utf-8")
+    assert text.count("<svg") == 4
+    assert text.count("<polyline") > 20
+    assert "a&lt;b&gt;&amp;c" in text
+    assert "<b>" not in text
+    assert "http" not in text
 
 
 def test_stats_tell_the_wrong_data_from_the_right(tmp_path):
