@@ -35,6 +35,7 @@ class Data:
     parallax: bool = True  # moves a tree's rays to each camera; without, they are only turned
     bilinear: bool = False  # samples a tree's depth between pixels, holes included
     pairs: int = 0  # samples that are trained on, 0 for all
+    val_inverted: float = 0.0  # share of the validation views, the last ones, whose masks are inverted: broken labels
     val_is_train: bool = False  # reads the training drives again as validation
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from runvet_lab.panoramas import dataset, opv2v
 from runvet_lab.panoramas.config import Config
 from runvet_lab.panoramas.dataset import Views
@@ -55,7 +57,7 @@ def _generated(config: Config, name: str) -> Views:
     if data.mask not in dataset.MASKS:
         raise opv2v.DataProblem(f"unknown mask {data.mask!r}; known are {', '.join(dataset.MASKS)}")
     seed = SEEDS["train" if name == "val" and data.val_is_train else name]
-    return dataset.generate(
+    made = dataset.generate(
         {"newtown": data.new_towns, "val": data.val_towns or data.towns}.get(name, data.towns),
         drives=data.drives if name == "train" else data.val_drives,
         agents=data.agents,
@@ -69,3 +71,7 @@ def _generated(config: Config, name: str) -> Views:
         backend=data.backend,
         device=data.device,
     )
+    if name == "val" and data.val_inverted:
+        broken = made.mask[round(len(made.mask) * (1 - data.val_inverted)) :]
+        np.logical_not(broken, out=broken)
+    return made

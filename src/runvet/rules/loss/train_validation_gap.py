@@ -60,7 +60,7 @@ def train_validation_gap(
     trains = next((t for t in loss.series if t.role == "train_loss" and shared_axis(t, every) is not None), None)
     if trains is None or not (every.minimum > 0 and trains.finite().minimum > 0):
         return Unsure("training and validation losses share no axis, or are not positive")
-    ratio, level = _ratios(trains, every)
+    ratio, level = ratios(trains, every)
     if len(ratio) < 3 or not (ratio[0] >= first and ratio[-1] >= later and float(np.median(ratio)) >= later):
         return None
     v = every.value
@@ -86,7 +86,7 @@ def train_validation_gap(
     )
 
 
-def _ratios(train: Series, val: Series) -> tuple[FloatArray, FloatArray]:
+def ratios(train: Series, val: Series) -> tuple[FloatArray, FloatArray]:
     """Validation over training loss at each evaluation, and the training loss just before it; both (k,)."""
     axes = shared_axis(train, val)
     assert axes is not None

@@ -14,7 +14,7 @@ from runvet.rules._phrases import num, place, since
 from runvet.run import FloatArray, Series, Stage
 
 
-@rule("RES108", "best-by-median", level="warning", since="0.2")
+@rule("RES108", "best-by-median", level="warning", since="0.2", explains=("LOSS105",))
 def best_by_median(
     stage: Stage,
     best: DeclaredBest,
@@ -81,8 +81,13 @@ def _report(middle: Series, mean: Series, at: int, top: int, best: DeclaredBest)
         "the batches that pull the mean up are known to be broken",
         (
             Action(
-                f"Use the checkpoint nearest to {true}, or look at the batches that pull the mean up", "minutes", "keep"
+                "Look at the held-out batches with the largest loss before choosing: most batches"
+                f" {'improve' if middle.value[at] < middle.value[top] else 'do not improve'} while the mean gets worse,"
+                " which a few broken labels or items of another kind do",
+                "minutes",
+                "measure",
             ),
+            Action(f"If those batches count, use the checkpoint nearest to {true}", "minutes", "keep"),
         ),
     )
 
