@@ -187,7 +187,7 @@ def judge(names: tuple[str, ...], out: Path | None, table: Path | None) -> None:
 
     keep = out or Path(tempfile.mkdtemp(prefix="panoramas-"))
     with plain_errors():
-        paths = [recipe(name) for name in names] or sorted(RECIPES.glob("*.yaml"))
+        paths = [recipe(name) for name in names] or [p for p in sorted(RECIPES.glob("*.yaml")) if p.stem != "gpu"]
         rows = judged.table(paths, lambda path, folder: run(path, folder, []), keep)
     if table is not None:
         table.write_text(judged.markdown(rows), encoding="utf-8")
