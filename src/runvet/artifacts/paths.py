@@ -8,7 +8,7 @@ import numpy as np
 
 from runvet.artifacts.model import Array
 
-STILL = 0.02  # extent over that of the longest paths, below which a path is one that stands: its steps are noise
+STILL = 0.1  # change of a step over the steps of the quickest paths, below which it is the noise of a slow path
 
 
 def jumps(path: Array) -> float:
@@ -20,14 +20,12 @@ def jumps(path: Array) -> float:
 
 
 def jump_ratios(path: Array) -> Array:
-    """The ratio of `jumps` for each path (n, t, k), shape (n,); 0 for paths that stand, whose steps may be noise."""
-    path = np.asarray(path, np.float64)
-    extent = np.ptp(path, axis=1).max(axis=-1)
-    moves = extent > STILL * np.quantile(extent, 0.95) if len(extent) else extent > 0
-    first = np.diff(path, axis=1)
+    """The ratio of `jumps` for each path (n, t, k), shape (n,); 0 for those that stand or creep with a little noise."""
+    first = np.diff(np.asarray(path, np.float64), axis=1)
     second = np.diff(first, axis=1)
     speed, change = (np.median(np.linalg.norm(d, axis=-1), axis=1) for d in (first, second))
-    return np.asarray(np.divide(change, speed, out=np.zeros_like(speed), where=(speed > 0) & moves))
+    told = change > STILL * np.quantile(speed, 0.95) if len(speed) else speed > 0
+    return np.asarray(np.divide(change, speed, out=np.zeros_like(speed), where=(speed > 0) & told))
 
 
 def paths_in(arrays: Iterable[tuple[str, Array]]) -> Iterator[tuple[str, Array]]:

@@ -33,8 +33,8 @@ def implausible_paths(paths: Paths, *, torn: float = 1.2, some: float = 0.05, ma
     ## When to ignore it
     The paths are random by nature (diffusing particles, prices).
     ## Known limits
-    Single outliers within a path are not told. Paths that stand (below 2 % of the extent of the longest) count as smooth; where
-    all stand, their noise is not told from jumps. A wrong rotation is smooth and is not seen.
+    Single outliers within a path are not told. Changes below a tenth of the quickest paths' steps are the noise of
+    paths that stand or creep; where all do, noise is not told from jumps. A wrong rotation is smooth and is not seen.
     ## References
     - Targets built from the first object of each frame: CarpeDiemYanXiao/V2X.
     """
