@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from runvet.artifacts.model import in_memory
+from runvet.artifacts.memory import in_memory
 from runvet.checkpoints.model import Checkpoint
 from runvet.examples_checkpoints import adam, checkpoint, trained, training
 from runvet.examples_checkpoints import weights as checkpoint_weights

@@ -11,7 +11,7 @@ import pytest
 import runvet
 from runvet import examples_artifacts as made
 from runvet.artifacts.labels import named_ids
-from runvet.artifacts.model import in_memory
+from runvet.artifacts.memory import in_memory
 from runvet.artifacts.steps import ranked
 from runvet.artifacts.texts import split
 from runvet.render import data as render

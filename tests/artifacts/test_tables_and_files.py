@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from runvet.artifacts import tables
 from runvet.artifacts.finding import below
-from runvet.artifacts.model import UnreadableError, in_memory
+from runvet.artifacts.memory import in_memory
+from runvet.artifacts.model import UnreadableError
 from runvet.artifacts.tables import columns
 
 JSON = st.recursive(

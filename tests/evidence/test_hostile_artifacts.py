@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 import runvet
 from runvet import engine, examples
-from runvet.artifacts.model import in_memory
+from runvet.artifacts.memory import in_memory
 
 RULES = [r for r in engine.collect() if r.family in ("GEN", "REG", "DATA", "PAR") or r.code == "ENV111"]
 KINDS = st.sampled_from(

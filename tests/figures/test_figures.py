@@ -12,7 +12,7 @@ import pytest
 from runvet import api, examples
 from runvet import examples_artifacts as artifacts
 from runvet.artifacts.grids import connectivity
-from runvet.artifacts.model import in_memory
+from runvet.artifacts.memory import in_memory
 from runvet.artifacts.png import decode
 from runvet.config import Config
 from runvet.figures import drawing, items, outputs, palette, thumbnails, voxels

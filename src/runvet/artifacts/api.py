@@ -14,7 +14,8 @@ from runvet.artifacts import against, grids
 from runvet.artifacts.components import Parts
 from runvet.artifacts.finding import below, item_of
 from runvet.artifacts.grouping import Entry, label_of
-from runvet.artifacts.model import Array, Artifacts, Listing, in_memory
+from runvet.artifacts.memory import in_memory
+from runvet.artifacts.model import Array, Artifacts, Listing
 from runvet.artifacts.profile import Profile
 from runvet.artifacts.profile import profile as profile_of
 

@@ -182,26 +182,6 @@ def _batches(items: Sequence[Item]) -> Iterator[list[Item]]:
         yield batch
 
 
-def in_memory(files: Mapping[str, Mapping[str, Any] | Sequence[Any]]) -> Artifacts:
-    """Artifacts of arrays by file name: for examples, tests and notebooks.
-
-    A mapping whose values are arrays stands for an npz file (or a picture: one array `image`), any other value
-    for a JSON file. Names are sorted as a folder's are.
-    """
-
-    def item(name: str, value: Any) -> Item:
-        arrays = isinstance(value, Mapping) and all(isinstance(v, np.ndarray) for v in value.values())
-        if not arrays:
-            from runvet.artifacts.tables import columns
-
-            return Item(name, 1, lambda: Contents(columns(value), plain=value))
-        peek = {k: (v.shape, v.dtype) for k, v in value.items()}
-        return Item(name, sum(v.nbytes for v in value.values()), lambda: Contents(value), lambda: peek)
-
-    listing = Listing(tuple(item(name, files[name]) for name in sorted(files)))
-    return Artifacts(lambda: listing)
-
-
 def evenly(items: Sequence[T], most: int) -> list[T]:
     """At most `most` of a sequence, evenly spread, the first and the last among them; always the same ones."""
     if len(items) <= most:

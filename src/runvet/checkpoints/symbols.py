@@ -9,6 +9,7 @@ from typing import Any
 from runvet.checkpoints.dtypes import TORCH
 from runvet.checkpoints.dtypes import dtype as known_dtype
 from runvet.checkpoints.inert import ArrayRef, Blob, Call, DTypeRef, Global, Storage, TensorRef
+from runvet.checkpoints.keys import hashable
 from runvet.checkpoints.problems import Damaged
 
 
@@ -180,8 +181,6 @@ def _dictionary(*args: Any) -> dict[Any, Any]:
     given = next((a for a in args if isinstance(a, (dict, list, tuple))), None)
     if isinstance(given, dict):
         return dict(given)
-    from runvet.checkpoints.unpickle import hashable
-
     return {hashable(pair[0]): pair[1] for pair in given or () if isinstance(pair, (list, tuple)) and len(pair) == 2}
 
 

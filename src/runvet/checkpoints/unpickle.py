@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from runvet.checkpoints.inert import Blob, Call, Global, Pickle
+from runvet.checkpoints.keys import hashable
 from runvet.checkpoints.problems import Damaged, Unread
 from runvet.checkpoints.symbols import build, called
 from runvet.checkpoints.window import Window
@@ -19,7 +20,6 @@ OPERATIONS = 3_000_000  # 120,000 tensors; about 300 MB when every one makes an 
 KEPT_BYTES = 64 << 20  # of strings and bytes in all
 LONG = 65_536  # longer strings and bytes stay in the file
 _BLOCK, _SLACK = 1 << 18, 1024
-_HUGE = 1 << 60  # larger integers may be made to collide as keys of a dictionary
 
 
 class Interpreter:
@@ -169,17 +169,6 @@ class Interpreter:
         """An attribute of something named is a name, too: `getattr(torch.serialization, "os")`."""
         owner, name = args[:2] if isinstance(args, tuple) and len(args) > 1 else (None, None)
         return self.named(owner.name if isinstance(owner, (Global, Call)) else None, name)
-
-
-def hashable(key: Any) -> Any:
-    """A value as the key of a dictionary: itself where that is harmless, else a string."""
-    if isinstance(key, (str, bytes, bool)) or key is None:
-        return key
-    if isinstance(key, (int, float)):
-        return key if -_HUGE < key < _HUGE else str(float(key)) if isinstance(key, float) else f"int{key % 997}"
-    if isinstance(key, (tuple, list, dict)):
-        return ".".join(str(k)[:80] if isinstance(k, (str, int, float)) else type(k).__name__ for k in list(key)[:8])
-    return key
 
 
 def _set(target: Any, pairs: list[Any]) -> None:
