@@ -40,15 +40,25 @@ def mask_unlike_truth(masks: Masks, *, factor: float = 5.0, overlap: float = 0.0
         empty = mask.pred * factor < mask.true
         full = (1 - mask.pred) * factor < 1 - mask.true and mask.true < 0.9
         if empty or full:
-            yield _report(mask, empty)
+            yield _report(mask, empty, _agreeing(mask, masks))
 
 
-def _report(mask: Mask, empty: bool) -> Sick:
+def _agreeing(mask: Mask, masks: Masks) -> Mask | None:
+    """Another mask (that of training) which the model gets right, and whose level is the one predicted here."""
+    for other in masks.masks:
+        right = 0.5 < other.pred / max(other.true, 1e-9) < 2
+        if other.name != mask.name and right and 0.5 < mask.pred / max(other.true, 1e-9) < 2:
+            return other
+    return None
+
+
+def _report(mask: Mask, empty: bool, other: Mask | None) -> Sick:
     b = mask.true
     prior = -(b * math.log(b) + (1 - b) * math.log(1 - b))
     return Sick(
         f"the predicted {mask.name.replace(' mean', '')} is nearly {'empty' if empty else 'full'}: its mean is {mask.pred:.3g}, the truth's {mask.true:.3g}"
-        + ("" if math.isnan(mask.iou) else f", their overlap (IoU) {mask.iou:.3g}"),
+        + ("" if math.isnan(mask.iou) else f", their overlap (IoU) {mask.iou:.3g}")
+        + (f"; it is what {other.name.replace(' mean', '')} truly holds ({other.true:.3g}): the two have other true masks, the model does the same on both" if other else ""),
         evidence=(
             Measure("mean of the predicted mask", mask.pred, None, mask.where),
             Measure("mean of the true mask", mask.true, None, mask.where),
@@ -58,6 +68,7 @@ def _report(mask: Mask, empty: bool) -> Sick:
         ),
         innocent="the means are over one sample that truly holds little",
         actions=(
+            *((Action(f"Draw true masks of {mask.name.replace(' mean', '')} and {other.name.replace(' mean', '')} beside each other: one of them is defined or stored otherwise", "minutes", "repair"),) if other else ()),
             Action(f"Measure the mask's IoU on 100 samples; an empty mask is right for {percent(1 - b)} of the pixels", "minutes", "measure"),
             Action("Check that the same mask is target and prediction (definition, threshold, sigmoid applied once), then weigh its positive pixels", "a restart"),
         ),
@@ -66,8 +77,15 @@ def _report(mask: Mask, empty: bool) -> Sick:
 
 
 def sick() -> Iterator[Run]:
-    """Means in a summary, in settings' words, and saved masks that are empty."""
+    """Means in a summary, a validation with other masks than training, and saved masks that are empty."""
     yield made.with_files({"eval/val_summary.json": {"pred_mask_mean": 0.01, "gt_mask_mean": 0.331, "depth_rmse": 2.0}})
+    both = {
+        "train_pred_mask_mean": 0.05,
+        "train_gt_mask_mean": 0.04,
+        "val_pred_mask_mean": 0.05,
+        "val_gt_mask_mean": 0.6,
+    }
+    yield made.with_files({"eval/summary.json": both})
     true = (np.random.default_rng(0).random((20, 256)) < 0.1).astype(np.float64)
     yield made.with_files({"predictions.npz": {"pred_mask": np.full((20, 256), 0.004), "gt_mask": true}})
 
