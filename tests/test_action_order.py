@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from runvet import examples
+from runvet import engine, examples, verdict
 from runvet import examples_artifacts as made
 from runvet.api import judge
 from runvet.config import Config
+from runvet.report import Finding
 from runvet.run import Run
 
 
@@ -62,3 +63,14 @@ def test_a_known_scale_is_repaired_at_once() -> None:
     truth = made.truth(240, 9, scale=40.0, offset=-50.0)
     pred = np.asarray(0.1 * truth + 0.4 * made.truth(240, 9, scale=1.0, seed=1))
     assert _actions(made.with_files({"predictions.npz": {"pred": pred, "gt": truth}}))[0].startswith("Repair the scale")
+
+
+def test_what_is_wrong_with_the_result_comes_before_what_is_slow() -> None:
+    quick, slow = (next(r for r in engine.collect() if r.code == code) for code in ("LOSS109", "SYS101"))
+    found = verdict.findings(
+        [
+            engine.Outcome(slow, "main", "warning", (Finding("SYS101", "slow", "warning", "main", "", since_step=1),)),
+            engine.Outcome(quick, "main", "warning", (Finding("LOSS109", "gap", "warning", "main", "", since_step=9),)),
+        ]
+    )
+    assert [f.rule for f in found] == ["LOSS109", "SYS101"]

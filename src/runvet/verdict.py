@@ -38,11 +38,16 @@ def enough(outcomes: Sequence[Outcome], stage: str | None) -> bool:
 
 
 def findings(outcomes: Sequence[Outcome]) -> tuple[Finding, ...]:
-    """All findings, worst first: causes before their consequences, early ones before late ones."""
+    """All findings, worst first: causes before their consequences, results before speed, early ones before late ones."""
     rules = {o.rule.code: o.rule for o in outcomes}
     found = [f for o in outcomes for f in o.findings]
     linked = [replace(f, caused_by=_cause(f, found, rules)) for f in found]
-    return tuple(sorted(linked, key=lambda f: (f.caused_by is not None, LEVELS.index(f.severity), _when(f), f.rule)))
+    return tuple(sorted(linked, key=_place))
+
+
+def _place(finding: Finding) -> tuple[bool, int, bool, float, str]:
+    speed = finding.rule.startswith("SYS")
+    return finding.caused_by is not None, LEVELS.index(finding.severity), speed, _when(finding), finding.rule
 
 
 def _when(finding: Finding) -> float:
