@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHARED ?= ../shared
 
-.PHONY: demo test quick accuracy grade docs lab-voxels lab-worlds lab-trajectories bench stress format clean lab-panoramas
+.PHONY: demo test quick accuracy grade docs lab-voxels lab-worlds lab-trajectories lab-panoramas bench stress format clean
 
 $(VENV)/core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -52,6 +52,9 @@ lab-worlds: $(VENV)/dev  ## world-model trainings, healthy and sick, each judged
 lab-trajectories: $(VENV)/dev  ## trajectory trainings, healthy and sick, each judged by runvet check; about half an hour on two cores
 	$(BIN)/runvet-lab trajectories judge --out $(or $(OUT),build/lab-trajectories)
 
+lab-panoramas: $(VENV)/dev  ## every configuration of the panorama lab, run for real and judged
+	$(BIN)/runvet-lab panoramas judge --out $(or $(OUT),build/lab-panoramas)
+
 bench: $(VENV)/dev  ## speed against named peers, into benchmarks/RESULTS.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python benchmarks/bench.py
@@ -59,9 +62,6 @@ bench: $(VENV)/dev  ## speed against named peers, into benchmarks/RESULTS.md
 
 stress: $(VENV)/dev  ## checkpoints against kills and full disks in full counts, figures into docs/reliability.md
 	$(BIN)/python tools/stress.py
-
-lab-panoramas: $(VENV)/dev  ## every configuration of the panorama lab, run for real and judged
-	$(BIN)/runvet-lab panoramas judge --table docs/labs/panoramas-table.md
 
 format: $(VENV)/dev
 	$(BIN)/ruff format .

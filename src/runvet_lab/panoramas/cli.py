@@ -156,8 +156,9 @@ def view(data: Path, split: str, index: int, out: Path) -> None:
 
 @command.command()
 @click.option("--out", type=FOLDER, default=Path("panoramas-demo"), show_default=True)
+@click.option("--open", "opened", is_flag=True, help="Open the page in a browser.")
 @click.argument("pairs", nargs=-1)
-def demo(out: Path, pairs: tuple[str, ...]) -> None:
+def demo(out: Path, opened: bool, pairs: tuple[str, ...]) -> None:
     """Generate, check, train, evaluate and draw, with the healthy recipe."""
     from runvet_lab.panoramas.check import check_tree
     from runvet_lab.panoramas.render import render as drawn
@@ -174,7 +175,10 @@ def demo(out: Path, pairs: tuple[str, ...]) -> None:
         f"{numbers['trans_rmse_m']:.2f} m (mean predictor {numbers['trans_rmse_m_baseline']:.2f} m, skill "
         f"{numbers['trans_skill']:.3f}), scale {numbers['scale_ratio']:.3f}, mask IoU {numbers['mask_iou']:.3f}"
     )
-    click.echo(f"Look: {out / 'run' / 'render' / 'val_0' / 'pointcloud.html'}    Judge: runvet check {out / 'run'}")
+    page = out / "run" / "render" / "val_0" / "pointcloud.html"
+    click.echo(f"Look: {page}    Judge: runvet check {out / 'run'}")
+    if opened:
+        click.launch(str(page))
 
 
 @command.command()

@@ -142,7 +142,8 @@ def view(path: Path, out: Path | None, count: int) -> None:
 
 @command.command()
 @click.option("--out", type=FOLDER, default=Path("trajectories-demo"), show_default=True)
-def demo(out: Path) -> None:
+@click.option("--open", "opened", is_flag=True, help="Open the page in a browser.")
+def demo(out: Path, opened: bool) -> None:
     """Generate, train, evaluate and draw, with the healthy recipe."""
     from runvet_lab.trajectories.view import page
 
@@ -154,6 +155,8 @@ def demo(out: Path) -> None:
         f"ADE {found['val/ade']:.2f} m (constant velocity {baseline:.2f} m), L2 at 4.5 s {found['val/l2_at_4.5s']:.2f} m"
     )
     click.echo(f"Look: {out / 'view.html'}    Judge: runvet check {out}")
+    if opened:
+        click.launch(str(out / "view.html"))
 
 
 @command.command()
