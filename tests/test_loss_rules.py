@@ -135,3 +135,17 @@ def test_healthy_public_logs(name: str) -> None:
     folder, start = name.split("/")
     (path,) = shared(f"corpus/{folder}").glob(start + "*")
     assert not [f.message for f in read(path).values() if f.severity == "critical"]
+
+
+def test_a_total_divided_by_the_accumulation_is_no_other_criterion() -> None:
+    box, cls = examples.decay(200, end=0.4), examples.decay(200, end=0.6)
+    total = box + cls
+    held = {"val_loss": total[::20], "val_box_loss": box[::20], "val_cls_loss": cls[::20]}
+
+    def outcome(divisor: float) -> engine.Outcome:
+        made = examples.stage(train_loss=total / divisor, train_box_loss=box, train_cls_loss=cls, **held)
+        return next(o for o in engine.judge(examples.run(made), None, RULES) if o.rule.code == "LOSS113")
+
+    assert outcome(16).state == "not checked"
+    assert "divided by 16" in outcome(16).why
+    assert outcome(16.5).state == "warning"

@@ -39,7 +39,8 @@ def different_criteria(
     ## When to ignore it
     Where a training-only term (a regulariser, an auxiliary head) is wanted in one total and not in the other.
     ## Known limits
-    At least two common parts are needed.
+    At least two common parts are needed. A training total that is the sum of its parts over a whole number (gradient
+    accumulation) is said to be so, and not judged.
     ## References
     - Geometry networks with weighted sums; see the documentation on totals and parts.
     """
@@ -62,6 +63,10 @@ def different_criteria(
     if not all(1 / equal < r < equal for r in parts) or 1 / apart < total < apart:
         return None
     series = val.lead
+    share = _divided(loss.lead, series, pairs)
+    if share is not None:
+        return Unsure(f"{loss.lead.name} is the sum of its parts divided by {share}, as gradient accumulation does, and {series.name} is not",
+                      "log the loss before it is divided, so that it can be compared with validation")  # fmt: skip
     names = ", ".join(f"{v.name} {r:.2f} times" for (_, v), r in list(zip(pairs, parts, strict=True))[:3])
     return Sick(
         f"{series.name} is {total:.3g} times {loss.lead.name}, while the parts agree ({names} those of training): the two totals are different criteria",
@@ -77,6 +82,24 @@ def different_criteria(
         (Action("Build both totals with one function and the same weights", "a few lines", "repair"),),
         guilty(series, float(series.x()[0])),
     )
+
+
+def _divided(train: Series, val: Series, pairs: list[tuple[Series, Series]]) -> int | None:
+    """The whole number by which the training total is smaller than the sum of its parts, where validation's is that sum."""
+    sides = []
+    for total, parts in (
+        (train.finite(), [t.finite() for t, _ in pairs]),
+        (val.finite(), [v.finite() for _, v in pairs]),
+    ):
+        if any(len(p) != len(total) for p in parts) or len(total) < 2:
+            return None
+        sides.append(sum(p.value for p in parts) / total.value)
+    times, held = sides
+    middle = float(np.median(times))
+    whole = round(middle)
+    steady = np.quantile(np.abs(times - middle), 0.9) < 0.03 * middle
+    right = whole >= 2 and abs(middle - whole) < 0.03 * whole and abs(float(np.median(held)) - 1) < 0.03
+    return whole if right and steady else None
 
 
 def _below_zero(train: Series, val: Series) -> bool:
