@@ -91,7 +91,7 @@ def _divided(train: Series, val: Series, pairs: list[tuple[Series, Series]]) -> 
         (train.finite(), [t.finite() for t, _ in pairs]),
         (val.finite(), [v.finite() for _, v in pairs]),
     ):
-        if any(len(p) != len(total) for p in parts) or len(total) < 2:
+        if any(len(p) != len(total) for p in parts) or len(total) < 2 or not total.minimum > 0:
             return None
         sides.append(sum(p.value for p in parts) / total.value)
     times, held = sides

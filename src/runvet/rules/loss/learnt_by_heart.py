@@ -19,6 +19,9 @@ from runvet.rules.loss.train_validation_gap import ratios
 from runvet.run import FloatArray, Stage
 
 
+GATHERED = ("gradient_accumulation_steps", "accumulate_grad_batches", "grad_accum_steps", "accum_steps", "accum_iter")
+
+
 @rule("LOSS125", "learnt-by-heart", level="warning", since="0.2", explains=("LOSS109", "LOSS119"))
 def learnt_by_heart(
     stage: Stage,
@@ -36,7 +39,7 @@ def learnt_by_heart(
     """A few training items were seen so often that the training loss leaves the validation loss behind.
 
     ## What it checks
-    Items (steps of an epoch, times batch size, times processes): at most 300, each seen 20 times or more. And the
+    Items (steps of an epoch, times batch size, processes and accumulation): at most 300, each seen 20 times or more. And the
     validation loss over the training loss before it: 3 or more at the end, at least twice what it was after the first
     tenth of the evaluations. The validation loss need not rise.
     ## Why it matters
@@ -57,7 +60,9 @@ def learnt_by_heart(
         return Unsure("no batch size in the configuration", "keep the configuration beside the log")
     worlds = [r.world_size for r in where.records if r.world_size] if where else []
     steps = epochs.spans[-1].steps
-    items = steps * float(batch.value) * max([1.0, *worlds])
+    gathered = stage.setting(*GATHERED)
+    times = float(gathered.value) if gathered is not None and isinstance(gathered.value, (int, float)) else 1.0
+    items = steps * float(batch.value) * max([1.0, *worlds]) * max(1.0, times)
     if items > few:
         return None
     every = collapsed(val.lead.finite())
