@@ -18,7 +18,6 @@ from runvet.rules.loss._common import collapsed, num, shared_axis
 from runvet.rules.loss.train_validation_gap import ratios
 from runvet.run import FloatArray, Stage
 
-
 GATHERED = ("gradient_accumulation_steps", "accumulate_grad_batches", "grad_accum_steps", "accum_steps", "accum_iter")
 
 
