@@ -13,6 +13,7 @@ from runvet.evidence.grids import GridSamples, Solid
 from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import percent
 from runvet.run import Run
+from runvet.statistics.groups import groups_p
 
 FEWEST = 16  # samples
 CLASSES = 3  # that samples and data share
@@ -25,14 +26,17 @@ CLASSES = 3  # that samples and data share
     since="0.2",
     explains=("GEN101", "GEN102", "GEN109"),
 )
-def prompt_ignored(grids: GridSamples, *, known: float = 0.7, chance: float = 0.1) -> Sick | Unsure | None:
+def prompt_ignored(
+    grids: GridSamples, *, known: float = 0.7, chance: float = 0.1, heard: float = 0.01
+) -> Sick | Unsure | None:
     """Samples look like the data and not like what they were asked for.
 
     ## What it checks
     For each of at least 16 labelled samples the nearest item of the data (cells that differ) and its class, beside
     the rate at which items of the data find their own class that way (it must reach 0.7). Critical where the samples
     reach no more than shuffled labels would plus 0.1, significantly less than the data, although the classes that
-    they resemble are as many as were asked for.
+    they resemble are as many as were asked for, and the numbers of filled cells do not differ between the classes asked
+    for (Kruskal-Wallis by permutation).
     ## Why it matters
     The condition does not reach the model, or only in training: a prompt is decoration, whatever the loss says.
     ## What to do
@@ -61,6 +65,10 @@ def prompt_ignored(grids: GridSamples, *, known: float = 0.7, chance: float = 0.
     own = _own_rate(flat, told)
     right = float(np.mean([a == g.label for a, g in zip(found, samples, strict=True)]))
     shuffled = _shuffled(found, [g.label for g in samples])
+    # A model that makes more or fewer cells of one class than of another has heard what was asked for.
+    asked = [g for g in grids.samples if g.label in labels]
+    if groups_p([g.filled for g in asked], [g.label for g in asked]) < heard:
+        return None
     if own < known or _kinds(found) < 0.6 * _kinds([g.label for g in samples]):
         return None
     # As rarely right by chance if samples were as recognisable as the data: three standard deviations.
