@@ -43,15 +43,15 @@ class Loop:
 class TokenizerStage(Loop):
     """Frames to codes, each frame alone."""
 
-    steps: int = 1400
+    steps: int = 1000
     batch_size: int = 32
     lr: float = 3e-3
-    save_every: int = 700
+    save_every: int = 500
     patch: int = 8
     width: int = 64
     depth: int = 2  # of the encoder, and of the decoder
     heads: int = 4
-    levels: list[int] = field(default_factory=lambda: [4, 4, 3, 3])
+    levels: list[int] = field(default_factory=lambda: [5, 5, 5])
     codebook: int = 0  # size of a vector quantiser in place of the levels
     changed_weight: float = 10.0  # of pixels that differ from the frame before
     evenness_weight: float = 0.02  # of spreading the codes evenly
@@ -63,7 +63,7 @@ class TokenizerStage(Loop):
 class ActionsStage(Loop):
     """Pairs of frames to one of a few codes."""
 
-    steps: int = 1000
+    steps: int = 1500
     batch_size: int = 32
     lr: float = 2e-3
     save_every: int = 500
@@ -81,14 +81,17 @@ class ActionsStage(Loop):
 class DynamicsStage(Loop):
     """Codes of the frames before, and an action, to the codes of the next."""
 
-    steps: int = 3000
+    steps: int = 2500
     batch_size: int = 16
     lr: float = 3e-3
+    eval_every: int = 500
     save_every: int = 500
+    kind: str = "masked"  # masked prediction of codes (MaskGIT); flow: flow matching on their values
     context: int = 2  # frames before the predicted one
     width: int = 64
     depth: int = 3
     heads: int = 4
+    changed_weight: float = 3.0  # of codes that differ from the frame before
     corruption: float = 0.1  # up to this share of the context's codes is replaced at random
     post_norm: bool = False
     final_norm: bool = True
@@ -117,6 +120,7 @@ class Config:
     seed: int = 0
     stages: list[str] = field(default_factory=lambda: ["video_tokenizer", "latent_actions", "dynamics"])
     logs: list[str] = field(default_factory=lambda: ["jsonl"])  # also csv, tensorboard, wandb
+    layout: str = "one"  # of a checkpoint: one verified file; three: the founding case's, as safely written
     data: Data = field(default_factory=Data)
     tokenizer: TokenizerStage = field(default_factory=TokenizerStage)
     actions: ActionsStage = field(default_factory=ActionsStage)

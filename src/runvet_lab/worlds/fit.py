@@ -68,7 +68,7 @@ def fit(
     # Only now: sharding replaces the parameters.
     optimizer = torch.optim.AdamW(_groups(task.module, loop), lr=loop.lr, betas=(0.9, loop.beta2))
     wrapped = fabric.setup_optimizers(optimizer)
-    saver = Saver(fabric, folder / "checkpoints", task.name, faults)
+    saver = Saver(fabric, folder / "checkpoints", task.name, faults, config.layout)
     progress = Progress(0, loop.steps)
     if resume and (state := saver.restore(task.module, optimizer, task.facts())):
         progress.first, progress.horizon = int(state["step"]) // scale, int(state["extra"]["horizon"])

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from runvet.checkpoints import load
 from runvet_lab.base import config as configs
-from runvet_lab.worlds import adventure, data
+from runvet_lab.worlds import adventure, data, three_files
 from runvet_lab.worlds.config import ActionsStage, Config, DynamicsStage, TokenizerStage
 from runvet_lab.worlds.fit import fit, pieces
 from runvet_lab.worlds.models.actions import LatentActions
 from runvet_lab.worlds.models.dynamics import Dynamics
+from runvet_lab.worlds.models.flow import FlowDynamics
 from runvet_lab.worlds.models.tokenizer import Tokenizer
 from runvet_lab.worlds.parallel import launched
-from runvet_lab.worlds.saving import Saver
+from runvet_lab.worlds.saving import Saver, weights
 from runvet_lab.worlds.stages import actions, dynamics, tokenizer
 from runvet_lab.worlds.stages.actions import ActionsTask
 from runvet_lab.worlds.stages.dynamics import DynamicsTask, Learned
@@ -69,21 +69,21 @@ def newest(folder: Path, stage: str) -> Path:
 def tokenizer_of(path: Path, recipe: TokenizerStage, side: int) -> Tokenizer:
     """The tokenizer of a checkpoint, to use."""
     model = tokenizer.build(recipe, side)
-    model.load_state_dict(load(path)["model"])
+    model.load_state_dict(weights(path))
     return model.eval().requires_grad_(False)
 
 
 def actions_of(path: Path, recipe: ActionsStage) -> LatentActions:
     """The latent actions of a checkpoint, to use."""
     model = actions.build(recipe)
-    model.load_state_dict(load(path)["model"])
+    model.load_state_dict(weights(path))
     return model.eval().requires_grad_(False)
 
 
-def dynamics_of(path: Path, recipe: DynamicsStage, vocabulary: int, n_actions: int, places: int) -> Dynamics:
+def dynamics_of(path: Path, recipe: DynamicsStage, before: Learned) -> Dynamics | FlowDynamics:
     """The dynamics of a checkpoint, to use."""
-    model = dynamics.build(recipe, vocabulary, n_actions, places)
-    model.load_state_dict(load(path)["model"])
+    model = dynamics.build(recipe, before)
+    model.load_state_dict(weights(path))
     return model.eval().requires_grad_(False)
 
 
@@ -175,5 +175,6 @@ def _kept(path: Path, make: Any) -> np.ndarray[Any, Any]:
 
 
 def _hash(path: Path) -> str:
-    """SHA-256 of a checkpoint's tensors and values, as they lie on the disk."""
-    return hashlib.sha256((path / "state.pt").read_bytes()).hexdigest()
+    """SHA-256 of a checkpoint's weights, as they lie on the disk."""
+    name = three_files.FILES[0] if three_files.is_at(path) else "state.pt"
+    return hashlib.sha256((path / name).read_bytes()).hexdigest()

@@ -26,8 +26,7 @@ class Player:
         self.video = data.read(pipeline.frames_of(self.config, run))
         self.learned = pipeline.learned(self.config, run, self.video)
         path = pipeline.newest(run, "dynamics")
-        vocabulary, places = self.learned.tokenizer.vocabulary, self.learned.codes.shape[1]
-        self.model = pipeline.dynamics_of(path, self.config.dynamics, vocabulary, self.learned.n_actions, places)
+        self.model = pipeline.dynamics_of(path, self.config.dynamics, self.learned)
         self.actions, self.codes = _controls(self.video, self.learned.actions.numpy(), self.learned.n_actions)
         self.seconds: list[float] = []
         self.restart(seed)
@@ -36,7 +35,11 @@ class Player:
         """Begin at some held-out frames; the last of them."""
         context = self.config.dynamics.context
         starts = data.windows(self.video, context, data.split(self.video)[1])
-        row = int(np.random.default_rng(seed).choice(starts))
+        return self.begin(int(np.random.default_rng(seed).choice(starts)))
+
+    def begin(self, row: int) -> Frame:
+        """Begin with the frames from a row of the video on, as many as the networks look back; the last of them."""
+        context = self.config.dynamics.context
         self.tokens = self.learned.codes[row : row + context][None]
         self.led = self.learned.actions[row : row + context - 1][None]
         return self._drawn()
@@ -68,9 +71,12 @@ class Player:
 
 
 def _controls(video: data.Video, codes: measures.Labels, n_actions: int) -> tuple[list[str], list[int]]:
-    """Names and latent codes: those that stand for the true actions, or the bare numbers where none are known."""
+    """Names and latent codes: those that stand for the true actions. Where none are known, the commonest codes in turn, so that
+    the keys do something; what, is for the player to find out.
+    """
     if video.actions is None or video.visible is None:
-        return [str(i) for i in range(n_actions)], list(range(n_actions))
+        often = np.argsort(-np.bincount(codes, minlength=n_actions), kind="stable")
+        return list(ACTIONS), [int(often[i % n_actions]) for i in range(len(ACTIONS))]
     first, last = data.split(video)[0]
     rows = data.windows(video, 2, (first, last))
     return list(ACTIONS), measures.codes_of(codes[rows], video.actions[rows], video.visible[rows], len(ACTIONS))

@@ -13,24 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_model_state_dict,
-    get_optimizer_state_dict,
-)
 
-from runvet.checkpoints import restore, save
+from runvet.checkpoints import load, restore, save
+from runvet_lab.worlds import three_files
 from runvet_lab.worlds.config import Faults, Loop
-
-FILES = ("model_state_dict.pt", "optim_state_dict.pt", "state.pt")
 
 
 class Saver:
     """Writes and finds the checkpoints of one stage."""
 
-    def __init__(self, fabric: Any, folder: Path, name: str, faults: Faults) -> None:
-        self.fabric, self.folder, self.name, self.faults = fabric, folder, name, faults
+    def __init__(self, fabric: Any, folder: Path, name: str, faults: Faults, layout: str = "one") -> None:
+        if layout not in ("one", "three"):
+            raise ValueError(f"layout {layout!r}; known are one, three")
+        self.fabric, self.folder, self.name, self.faults, self.layout = fabric, folder, name, faults, layout
         self.count = 0
 
     def due(self, loop: Loop, step: int, last: bool) -> bool:
@@ -42,14 +37,16 @@ class Saver:
     def save(self, number: int, module: Any, optimizer: Any, extra: dict[str, Any]) -> None:
         """Write the checkpoint of a step; every rank calls it."""
         path = self.folder / f"{self.name}_step_{number}"
-        if self.faults.save == "whole":
+        if self.faults.save == "whole" and self.layout == "three":
+            three_files.save(path, module, optimizer, number, extra)
+        elif self.faults.save == "whole":
             save(path, model=module, optimizer=optimizer, step=number, extra=extra)
         elif self.faults.save == "rank0_gather":
             if self.fabric.is_global_zero:
-                _write(path, _parts(module, optimizer, number, extra))
+                _write(path, three_files.gathered(module, optimizer, number, extra))
             self.fabric.barrier()
         else:
-            self._raced(path, _parts(module, optimizer, number, extra))
+            self._raced(path, three_files.gathered(module, optimizer, number, extra))
         self.count += 1
 
     @staticmethod
@@ -67,7 +64,10 @@ class Saver:
         path = self.newest_of(self.folder, self.name)
         if path is None:
             return {}
-        state = restore(path, model=module, optimizer=optimizer)
+        if three_files.is_at(path):
+            state = three_files.restore(path, module, optimizer)
+        else:
+            state = restore(path, model=module, optimizer=optimizer)
         for key, value in facts.items():
             if state["extra"].get(key) != value:
                 raise ValueError(f"{path}: {key} is {state['extra'].get(key)!r} there and {value!r} here")
@@ -105,15 +105,10 @@ class Saver:
         self.fabric.barrier()
 
 
-def _parts(module: Any, optimizer: Any, number: int, extra: dict[str, Any]) -> dict[str, Any]:
-    """What the founding case's code gathers: everything on rank 0, nothing on the others."""
-    whole = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    rank = dist.get_rank() if dist.is_initialized() else 0
-    return {
-        FILES[0]: get_model_state_dict(module, options=whole),
-        FILES[1]: get_optimizer_state_dict(module, optimizer, options=whole),
-        FILES[2]: {"scheduler_state_dict": {"last_epoch": number}, "config": extra, "step": number, "rank": rank},
-    }
+def weights(path: Path) -> dict[str, Any]:
+    """The model's state dict in a checkpoint of either layout."""
+    state: dict[str, Any] = three_files.load(path)["model"] if three_files.is_at(path) else load(path)["model"]
+    return state
 
 
 def _write(path: Path, parts: dict[str, Any]) -> None:

@@ -12,9 +12,9 @@ from runvet_lab.worlds.models.transformer import SpaceTime
 
 
 class Dynamics(nn.Module):
-    """`forward`: codes (b, t, places), which are masked (b, t, places) and actions (b, t - 1) to logits (b, t, places, codes).
+    """`forward` gives a loss, `next` the codes (b, places) that follow.
 
-    The action that leads to a frame stands before the frame's codes as a token of its own, and is added to each of them.
+    The action that leads to a frame is added to each of its codes, and steers each block.
     """
 
     def __init__(
@@ -26,8 +26,9 @@ class Dynamics(nn.Module):
         self.code = nn.Embedding(vocabulary + 1, width)  # the last one is the mask
         self.action = nn.Embedding(actions + 1, width)  # the last one leads to the first frame
         self.body = SpaceTime(
-            width, depth, heads, places=places + 1, times=times, post_norm=post_norm, final_norm=final_norm
-        )
+            width, depth, heads, places=places, times=times, post_norm=post_norm, final_norm=final_norm,
+            steered=not post_norm,
+        )  # fmt: skip
         self.head = nn.Linear(width, vocabulary)
         nn.init.normal_(self.code.weight, std=0.02)
         nn.init.normal_(self.action.weight, std=0.02)
@@ -35,12 +36,19 @@ class Dynamics(nn.Module):
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)
 
-    def forward(self, codes: Tensor, masked: Tensor, actions: Tensor) -> Tensor:
-        """Logits of every place, masked or not."""
-        shown = torch.where(masked, self.vocabulary, codes)
+    def forward(self, shown: Tensor, codes: Tensor, actions: Tensor, changed_weight: float = 1.0) -> Tensor:
+        """Cross-entropy of the codes (b, t, places) at places drawn at random, told from the others of `shown` and actions
+        (b, t - 1).
+        """
+        masked = draw_masks(*codes.shape).to(codes.device)
+        return masked_loss(self.logits(shown, masked, actions), codes, masked, changed_weight)
+
+    def logits(self, codes: Tensor, masked: Tensor, actions: Tensor) -> Tensor:
+        """Logits (b, t, places, codes) of every place, masked (b, t, places) or not."""
+        seen = torch.where(masked, self.vocabulary, codes)
         first = torch.full_like(actions[:, :1], self.action.num_embeddings - 1)
         led = self.action(torch.cat([first, actions], 1))[:, :, None]
-        out: Tensor = self.head(self.body(torch.cat([led, self.code(shown) + led], 2))[:, :, 1:])
+        out: Tensor = self.head(self.body(self.code(seen) + led, led))
         return out
 
     @torch.no_grad()
@@ -63,7 +71,7 @@ class Dynamics(nn.Module):
         for number in range(rounds):
             whole = torch.cat([codes, now[:, None]], 1)
             hidden = torch.cat([torch.zeros_like(codes, dtype=torch.bool), masked[:, None]], 1)
-            chance = self(whole, hidden, actions)[:, -1].softmax(-1)
+            chance = self.logits(whole, hidden, actions)[:, -1].softmax(-1)
             drawn = chance.argmax(-1) if temperature == 0 else _draw(chance, temperature, generator)
             now = torch.where(masked, drawn, now)
             left = math.floor(self.places * math.cos(math.pi / 2 * (number + 1) / rounds))
@@ -73,26 +81,31 @@ class Dynamics(nn.Module):
 
 
 def draw_masks(batch: int, times: int, places: int, *, generator: torch.Generator | None = None) -> Tensor:
-    """Which codes are hidden (b, t, places): half of the samples hide the last frame alone, by a cosine-drawn share that
-    includes all of it; the other half hide every frame but the first by a share between a half and all.
+    """Which codes are hidden (b, t, places). Half of the samples hide the last frame wholly, as play does: only there the
+    action is needed. A quarter hides a cosine-drawn share of it, as the later rounds of play do; a quarter hides a share
+    between a half and all of every frame but the first.
     """
+    kind = torch.rand(batch, 1, 1, generator=generator)
     share = torch.cos(math.pi / 2 * torch.rand(batch, 1, 1, generator=generator))
-    last = torch.zeros(batch, times, places)
-    last[:, -1] = torch.rand(batch, places, generator=generator)
-    last_masked = torch.cat([torch.zeros(batch, times - 1, places), (last[:, -1:] < share).float()], 1).bool()
-    wide = torch.rand(batch, times, places, generator=generator) < 0.5 + 0.5 * torch.rand(
-        batch, 1, 1, generator=generator
-    )
-    wide[:, 0] = False
-    only_last = torch.rand(batch, 1, 1, generator=generator) < 0.5
-    masked = torch.where(only_last, last_masked, wide)
+    share = torch.where(kind < 0.5, torch.ones_like(share), share)
+    hidden = torch.rand(batch, times, places, generator=generator)
+    wide = hidden < 0.5 + 0.5 * torch.rand(batch, 1, 1, generator=generator)
+    last = (hidden < share) & (torch.arange(times) == times - 1)[:, None]
+    masked = torch.where(kind < 0.75, last, wide)
+    masked[:, 0] = False
     masked[:, -1, 0] |= ~masked.flatten(1).any(1)  # a sample without any hidden code would teach nothing
     return masked
 
 
-def masked_loss(logits: Tensor, codes: Tensor, masked: Tensor) -> Tensor:
-    """Mean cross-entropy of the hidden codes, in nats."""
-    return functional.cross_entropy(logits[masked], codes[masked])
+def masked_loss(logits: Tensor, codes: Tensor, masked: Tensor, changed_weight: float = 1.0) -> Tensor:
+    """Mean cross-entropy of the hidden codes (b, t, places), in nats; those that differ from the frame before count
+    `changed_weight` times.
+    """
+    nats = functional.cross_entropy(logits[masked], codes[masked], reduction="none")
+    changed = torch.zeros_like(masked)
+    changed[:, 1:] = codes[:, 1:] != codes[:, :-1]
+    weight = 1 + (changed_weight - 1) * changed[masked].float()
+    return (nats * weight).sum() / weight.sum()
 
 
 def _draw(chance: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Frames to codes and back: patches, a causal transformer, quantised codes, a second transformer."""
+"""Frames to codes and back: each patch by itself to a code, and a transformer over all codes of a frame back to pixels."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class Tokenizer(nn.Module):
         self.codes: FSQ | VQ = VQ(codebook, 16) if codebook else FSQ(levels)
         places = self.grid**2
         self.into = nn.Linear(3 * patch**2, width)
-        self.encoder = SpaceTime(width, depth, heads, places=places, times=times)
+        # A code tells what is seen at its place alone: where nothing changes, no code does.
+        self.encoder = SpaceTime(width, depth, heads, places=places, times=times, over_space=False)
         self.narrow, self.widen = nn.Linear(width, self.codes.width), nn.Linear(self.codes.width, width)
         self.decoder = SpaceTime(width, depth, heads, places=places, times=times)
         self.out = nn.Linear(width, 3 * patch**2)
@@ -54,6 +55,10 @@ class Tokenizer(nn.Module):
     def decode(self, code: Tensor) -> Tensor:
         """Pictures of codes."""
         return self._pictures(self.codes.values(code))
+
+    def table(self) -> Tensor:
+        """The values (codes, parts) that each code stands for."""
+        return self.codes.values(torch.arange(self.vocabulary)).detach()
 
     def _pictures(self, values: Tensor) -> Tensor:
         patches = torch.sigmoid(self.out(self.decoder(self.widen(values))))

@@ -14,7 +14,8 @@ from torch.nn import functional
 from runvet_lab.worlds import data, measures, pictures
 from runvet_lab.worlds.config import DynamicsStage
 from runvet_lab.worlds.fit import pieces
-from runvet_lab.worlds.models.dynamics import Dynamics, draw_masks, masked_loss
+from runvet_lab.worlds.models.dynamics import Dynamics
+from runvet_lab.worlds.models.flow import FlowDynamics
 from runvet_lab.worlds.models.tokenizer import Tokenizer
 from runvet_lab.worlds.stages.actions import use
 
@@ -35,12 +36,18 @@ class Learned:
     hash: str
 
 
-def build(recipe: DynamicsStage, vocabulary: int, n_actions: int, places: int) -> Dynamics:
-    """The network."""
-    return Dynamics(
-        vocabulary=vocabulary, actions=n_actions, places=places, width=recipe.width, depth=recipe.depth,
-        heads=recipe.heads, times=recipe.context + 1, post_norm=recipe.post_norm, final_norm=recipe.final_norm,
-    )  # fmt: skip
+def build(recipe: DynamicsStage, learned: Learned) -> Dynamics | FlowDynamics:
+    """The network that `recipe.kind` names. Raises ValueError for an unknown one."""
+    sizes = {
+        "actions": learned.n_actions, "places": learned.codes.shape[1], "width": recipe.width, "depth": recipe.depth,
+        "heads": recipe.heads, "times": recipe.context + 1,
+    }  # fmt: skip
+    if recipe.kind == "flow":
+        return FlowDynamics(values=learned.tokenizer.table(), **sizes)
+    if recipe.kind != "masked":
+        raise ValueError(f"dynamics.kind {recipe.kind!r}; known are masked, flow")
+    vocabulary = learned.tokenizer.vocabulary
+    return Dynamics(vocabulary=vocabulary, post_norm=recipe.post_norm, final_norm=recipe.final_norm, **sizes)
 
 
 class DynamicsTask:
@@ -53,8 +60,7 @@ class DynamicsTask:
     ) -> None:
         self.loop = self.recipe = recipe
         self.video, self.learned = video, learned
-        places = learned.codes.shape[1]
-        self.module = build(recipe, learned.tokenizer.vocabulary, learned.n_actions, places)
+        self.module = build(recipe, learned)
         train, held_out = data.split(video)
         self.starts = data.windows(video, recipe.context + 1, train, across_cuts=across_cuts)
         shown = data.windows(video, recipe.context + AHEAD, held_out, across_cuts=across_cuts)
@@ -64,13 +70,12 @@ class DynamicsTask:
         self.used = torch.zeros(0, dtype=torch.long)
 
     def loss(self, model: Any) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross-entropy of the hidden codes of a batch of windows, some of whose visible codes are wrong."""
+        """The loss of a batch of windows, some of whose visible codes are wrong."""
         rows = self.starts[torch.randint(len(self.starts), (self.recipe.batch_size,)).numpy()]
         codes, actions = self._window(rows, self.recipe.context + 1)
-        masked = draw_masks(*codes.shape).to(codes.device)
         shown = self._corrupted(codes) if self.recipe.corruption else codes
         self.used = actions
-        return masked_loss(model(shown, masked, actions), codes, masked), {}
+        return model(shown, codes, actions, self.recipe.changed_weight), {}
 
     def logged(self) -> dict[str, float]:
         """The use of the actions by the last batch."""
@@ -85,26 +90,32 @@ class DynamicsTask:
         context, nats, right, total, changed, kept = self.recipe.context, 0.0, 0, 0, [], 0
         for rows in pieces(self.shown, 64):
             codes, actions = self._window(rows, context + 1)
-            masked = torch.zeros_like(codes, dtype=torch.bool)
-            masked[:, -1] = True
-            logits, truth, before = self.module(codes, masked, actions)[:, -1], codes[:, -1], codes[:, -2]
-            nats += float(functional.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="sum"))
+            truth, before = codes[:, -1], codes[:, -2]
+            if isinstance(self.module, Dynamics):
+                masked = torch.zeros_like(codes, dtype=torch.bool)
+                masked[:, -1] = True
+                logits = self.module.logits(codes, masked, actions)[:, -1]
+                nats += float(functional.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="sum"))
             guess = self.module.next(codes[:, :-1], actions, rounds=self.recipe.rounds)
             right, total = right + int((guess == truth).sum()), total + truth.numel()
             kept += int((before == truth).sum())
             changed.append((guess == truth)[before != truth].cpu())
-        vocabulary, held_out = self.module.vocabulary, self.learned.codes[self.shown + context].cpu().numpy()
         moved = torch.cat(changed)
-        unigram = measures.entropy(held_out)
-        return {
-            "val/ce": nats / total,
-            "val/ce_over_lnV": nats / total / float(np.log(vocabulary)),
-            "val/unigram_entropy": unigram,
-            "val/ce_over_unigram": nats / total / max(unigram, 1e-9),
+        out = {
             "val/token_accuracy": right / total,
             "val/copy_accuracy": kept / total,
             "val/changed_token_accuracy": float(moved.float().mean()) if len(moved) else 1.0,
         }
+        if not isinstance(self.module, Dynamics):
+            return out
+        unigram = measures.entropy(self.learned.codes[self.shown + context].cpu().numpy())
+        told = {
+            "val/ce": nats / total,
+            "val/ce_over_lnV": nats / total / float(np.log(self.module.vocabulary)),
+            "val/unigram_entropy": unigram,
+            "val/ce_over_unigram": nats / total / max(unigram, 1e-9),
+        }
+        return told | out
 
     def rollouts(self) -> dict[str, float]:
         """Four frames on, by the actions that were inferred and by random ones, beside standing still."""
@@ -137,7 +148,11 @@ class DynamicsTask:
         masked = torch.rand(codes.shape, generator=generator).to(codes.device) < 0.75
         masked[:, :-1] = False
         self.module.eval()
-        guess = torch.where(masked, self.module(codes, masked, actions).argmax(-1), codes)[:, -1:]
+        if isinstance(self.module, Dynamics):
+            guess = torch.where(masked, self.module.logits(codes, masked, actions).argmax(-1), codes)[:, -1:]
+        else:  # sees nothing of the frame it makes
+            masked[:, -1] = True
+            guess = self.module.next(codes[:, :-1], actions, rounds=self.recipe.rounds, generator=generator)[:, None]
         self.module.train()
         made = pictures.bytes_of(self.learned.tokenizer.decode(guess)[:, 0].cpu().numpy())
         truth = data.take(self.video, rows + context, 1)[:, 0]
