@@ -186,13 +186,14 @@ def _labs() -> Any:
 @command.command()
 @click.option("--out", type=FOLDER, required=True)
 @click.option("--only", default="", help="Names of configurations, with commas; all.")
+@click.option("--seed", default=0, show_default=True, help="Of the data and the trainings.")
 @click.option("--markdown", type=FOLDER, help="Write the table here too.")
-def judge(out: Path, only: str, markdown: Path | None) -> None:
+def judge(out: Path, only: str, seed: int, markdown: Path | None) -> None:
     """Train healthy and sick configurations, and compare what `runvet check` says with what was expected."""
     from runvet_lab.base import judged as tables
 
     with plain_errors():
-        rows = _labs().run(out, tuple(name.strip() for name in only.split(",") if name.strip()))
+        rows = _labs().run(out, tuple(name.strip() for name in only.split(",") if name.strip()), seed=seed)
         if markdown is not None:
             markdown.write_text(tables.markdown(rows), encoding="utf-8")
     if not all(row.met for row in rows):

@@ -38,21 +38,21 @@ def plain_errors() -> Iterator[None]:
 @click.option("--seed", default=0, show_default=True)
 @click.option("--founding", is_flag=True, help="The four fixed structures of the founding case instead.")
 def make(out: Path, count: int, held_out: int, size: str, classes: str, air: int, seed: int, founding: bool) -> None:
-    """Generate structures with prompts, each one connected and on the ground."""
+    """Generate structures with prompts, each one connected and on the ground, no two alike."""
     from runvet_lab.voxels import generate as made
+    from runvet_lab.voxels import sets
 
     with plain_errors():
         if founding:
             click.echo(f"{data.write(out, made.founding(made.SIZES[size]))} structures in {out}")
             return
         names = tuple(name.strip() for name in classes.split(",") if name.strip()) or made.CLASSES
-        seen: set[bytes] = set()
-        trained = data.write(out / "train", _seen(made.generate(count, made.SIZES[size], names, seed), seen), air)
-        fresh = made.distinct(made.generate(20 * held_out, made.SIZES[size], names, seed + 1), seen)
-        held = data.write(out / "val", _renamed(fresh, held_out), air)
+        trained, held = sets.write(
+            out, count + held_out, size=made.SIZES[size], classes=names, held_out=held_out, air=air, seed=seed
+        )
     click.echo(f"{trained} structures in {out / 'train'}, {held} others in {out / 'val'}")
-    if held < held_out:
-        click.echo(f"only {held} of {held_out}: the classes and the size allow no more different ones", err=True)
+    if trained < count:
+        click.echo(f"only {trained} of {count}: the classes and the size allow no more different ones", err=True)
 
 
 @click.command("ask")
@@ -156,17 +156,6 @@ def structures(path: Path) -> list[Structure]:
     found: DataSet = data.read(path / "train" if (path / "train").is_dir() else path)
     rows = zip(found.grids, found.labels, found.prompts, found.names, strict=True)
     return [Structure(grid, label, prompt, name) for grid, label, prompt, name in rows]
-
-
-def _seen(made: Iterator[Structure], seen: set[bytes]) -> Iterator[Structure]:
-    for structure in made:
-        seen.add(structure.voxels.tobytes())
-        yield structure
-
-
-def _renamed(made: Iterator[Structure], count: int) -> Iterator[Structure]:
-    for index, structure in zip(range(count), made, strict=False):
-        yield replace(structure, name=f"sample_{index:04d}")
 
 
 COMMANDS = (make, ask, stats, post, export, view)

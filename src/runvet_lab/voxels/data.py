@@ -134,16 +134,16 @@ def join(structures: Sequence[Structure], air: int = AIR) -> DataSet:
 
 
 def splits(folder: str | Path, air: int | None = None, *, verify: bool = True) -> tuple[DataSet, DataSet]:
-    """Training and held-out structures: the folders `train` and `val`, else one in ten by the order of names."""
+    """Training and held-out structures: the folders `train` and `val`, else one in ten by class and name, so that every class of ten is met."""
     root = Path(folder)
     if (root / "train").is_dir() and (root / "val").is_dir():
         return read(root / "train", air, verify=verify), read(root / "val", air, verify=verify)
     whole = read(root, air, verify=verify)
     if len(whole) < 10:
         raise DataProblem(f"{folder}: {len(whole)} structures are too few to hold one in ten out")
-    held = [row % 10 == 9 for row in range(len(whole))]
-    rows = range(len(whole))
-    return whole.take([r for r in rows if not held[r]]), whole.take([r for r in rows if held[r]])
+    by_class = sorted(range(len(whole)), key=lambda row: (whole.labels[row], row))
+    held = sorted(by_class[9::10])
+    return whole.take(sorted(set(by_class) - set(held))), whole.take(held)
 
 
 def read_one(path: Path) -> tuple[Structure, int | None]:

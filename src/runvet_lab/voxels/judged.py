@@ -28,9 +28,11 @@ SIZE = (12, 12, 12)
 
 
 def run(
-    out: Path, only: Sequence[str] = (), *, pairs: Sequence[str] = (), say: Callable[[str], Any] = print
+    out: Path, only: Sequence[str] = (), *, pairs: Sequence[str] = (), seed: int = 0, say: Callable[[str], Any] = print
 ) -> list[Row]:
     """Train, sample and judge below `out`. `only` names configurations; `pairs` change all of them.
+
+    `seed` is that of the data and of the trainings; another one is another test of the rules.
 
     What is there from an earlier call is judged again and not trained again. Raises ValueError for unknown names.
     """
@@ -41,8 +43,9 @@ def run(
     chosen = [path for path in files if not only or path.stem in only]
     for folder, air in (("data", 0), ("data255", 255)):
         if not (out / folder).exists():
-            sets.write(out / folder, 560, size=SIZE, classes=CLASSES, held_out=80, air=air)
-    return table(chosen, lambda path, _: trained(path.stem, out, pairs), out / "runs", say=say)
+            sets.write(out / folder, 560, size=SIZE, classes=CLASSES, held_out=80, air=air, seed=seed)
+    all_pairs = [f"train.seed={seed}", *pairs]
+    return table(chosen, lambda path, _: trained(path.stem, out, all_pairs), out / "runs", say=say)
 
 
 def trained(name: str, out: Path, pairs: Sequence[str] = ()) -> None:

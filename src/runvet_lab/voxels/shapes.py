@@ -29,20 +29,20 @@ class Materials:
 
 
 def tree(rng: np.random.Generator, box: Box, materials: Materials) -> tuple[Grid, float]:
-    """A trunk with a round crown around its top."""
+    """A trunk with a round, tall or pointed crown around its top, which hangs low or leaves the trunk bare."""
     grid, (x, y, z) = _empty(box), box
     radius = _between(rng, 2, max(3, min(x, z) // 5))
     trunk = _between(rng, max(3, y // 5), max(4, min(y // 2, y - radius - 2)))
     middle = np.array([x // 2, trunk, z // 2])
     cells = np.indices(box).transpose(1, 2, 3, 0) - middle
     tall = radius + _between(rng, 0, 1)
-    crown = (
-        (cells[..., 0] / (radius + 0.3)) ** 2
-        + (cells[..., 2] / (radius + 0.3)) ** 2
-        + (cells[..., 1] / (tall + 0.3)) ** 2
-    )
-    crown_mask = (crown <= 1) & (np.arange(y)[None, :, None] >= max(2, trunk - tall))
-    grid[crown_mask] = materials.second
+    aside = np.hypot(cells[..., 0], cells[..., 2]) / (radius + 0.3)
+    if rng.random() < 0.3:
+        crown = aside <= (tall + 0.3 - cells[..., 1]) / (2 * tall + 0.6)
+    else:
+        crown = aside**2 + (cells[..., 1] / (tall + 0.3)) ** 2 <= 1
+    lowest = max(2, trunk - tall + _between(rng, 0, 1))
+    grid[crown & (np.arange(y)[None, :, None] >= lowest)] = materials.second
     grid[x // 2, : trunk + 1, z // 2] = materials.main
     return grid, _share(trunk, max(3, y // 5), max(4, min(y // 2, y - radius - 2)))
 
@@ -97,17 +97,20 @@ def pyramid(rng: np.random.Generator, box: Box, materials: Materials) -> tuple[G
 
 
 def tower(rng: np.random.Generator, box: Box, materials: Materials) -> tuple[Grid, float]:
-    """A hollow square column with a wider platform and battlements."""
+    """A hollow square column with a wider platform and battlements, with or without windows."""
     grid, (x, y, z) = _empty(box), box
     side, high = _between(rng, 4, max(5, min(x, z) // 3)), _between(rng, y // 2, y - 3)
     x0, z0 = (x - side) // 2, (z - side) // 2
     grid[x0 : x0 + side, :high, z0 : z0 + side] = materials.main
     grid[x0 + 1 : x0 + side - 1, 1:high, z0 + 1 : z0 + side - 1] = AIR
     grid[x0 + side // 2, 1:3, z0] = AIR
+    if rng.random() < 0.5:
+        grid[x0 + side // 2, 4 : high - 1 : 3, [z0, z0 + side - 1]] = materials.pane
     grid[x0 - 1 : x0 + side + 1, high, z0 - 1 : z0 + side + 1] = materials.second
     rim = grid[x0 - 1 : x0 + side + 1, high + 1, z0 - 1 : z0 + side + 1]
-    rim[::2, [0, -1]] = materials.main
-    rim[[0, -1], ::2] = materials.main
+    apart = _between(rng, 1, 2)
+    rim[::apart, [0, -1]] = materials.main
+    rim[[0, -1], ::apart] = materials.main
     return grid, _share(high, y // 2, y - 3)
 
 

@@ -95,13 +95,6 @@ class SentenceText(nn.Module):
         return vectors
 
 
-def _head(inputs: int, width: int) -> nn.Module:
-    """Norms on both ends: the mean of many buckets is small, and what tells classes apart in it smaller still."""
-    return nn.Sequential(
-        nn.LayerNorm(inputs), nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width), nn.LayerNorm(width)
-    )
-
-
 def encoder(config: TextConfig) -> nn.Module:
     """The encoder of a configuration. Raises ValueError for an unknown kind."""
     if config.kind == "hashed":

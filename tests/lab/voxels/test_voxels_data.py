@@ -5,12 +5,13 @@ import json
 import mcschematic
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from runvet_lab.voxels import data, schematics
+from runvet_lab.voxels import cli_data, data, schematics
 from runvet_lab.voxels.blocks import BLOCKS
 from runvet_lab.voxels.data import DataProblem, Structure
 from runvet_lab.voxels.generate import CLASSES, SIZES, distinct, founding, generate
@@ -48,6 +49,15 @@ def test_held_out_structures_are_not_in_the_training_set():
     held = list(distinct(generate(200, seed=1), seen))
     assert held
     assert not {s.voxels.tobytes() for s in trained} & {s.voxels.tobytes() for s in held}
+
+
+def test_make_writes_no_structure_twice(tmp_path):
+    said = CliRunner().invoke(cli_data.make, ["--out", str(tmp_path), "--count", "300", "--held-out", "40"])
+    assert said.exit_code == 0, said.output
+    trained, held = data.splits(tmp_path)
+    assert (len(trained), len(held)) == (300, 40)
+    assert len({grid.tobytes() for grid in (*trained.grids, *held.grids)}) == 340
+    assert set(held.labels) == set(CLASSES)
 
 
 def test_round_trip_with_channels_and_both_codes_of_air(tmp_path):
@@ -113,6 +123,8 @@ def test_splits_by_folder_and_by_name(tmp_path):
     data.write(tmp_path / "one", generate(20))
     trained, held = data.splits(tmp_path / "one")
     assert (len(trained), len(held)) == (18, 2)
+    data.write(tmp_path / "all", generate(160))
+    assert set(data.splits(tmp_path / "all")[1].labels) == set(CLASSES)
     data.write(tmp_path / "two" / "train", generate(3))
     data.write(tmp_path / "two" / "val", generate(2, seed=9))
     assert [len(part) for part in data.splits(tmp_path / "two")] == [3, 2]

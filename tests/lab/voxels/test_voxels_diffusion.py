@@ -53,13 +53,21 @@ def test_masked_sampling_shows_every_voxel_once(target: Tensor, steps: int, orde
 
 
 def test_repairs_put_wrong_voxels_right(target: Tensor) -> None:
-    process, wrong = Masked(IDS, 0), target.clone()
-    wrong[:, 1, 1, 1] = (wrong[:, 1, 1, 1] + 1) % 4
-    logits = 50 * functional.one_hot(target, 4).movedim(-1, 1).float()
-    state = wrong
-    for seed in range(20):
-        state = process._repaired(lambda x, t: logits, state, Sampling(), generator(seed))
-    assert torch.equal(state, target)
+    """The network errs until all is shown; repairs see every voxel again, with fewer of them hidden each time."""
+    process = Masked(IDS, 0)
+    for repairs in (0, 20):
+        hidden: list[float] = []
+
+        def oracle(x: Tensor, t: Tensor, hidden: list[float] = hidden) -> Tensor:
+            hidden.append(x[:, -1].mean().item())
+            said = target if len(hidden) > 4 else (target + 1) % 4
+            return 50 * functional.one_hot(said, 4).movedim(-1, 1).float()
+
+        settings = Sampling(num_inference_steps=4, repairs=repairs)
+        ids = process.sample(oracle, (2, 4, 4, 4), settings, generator())
+        assert torch.equal(ids, IDS[target]) == bool(repairs)
+        assert len(hidden) == 4 + repairs
+        assert not repairs or hidden[4] > 0.5 > 0.2 > hidden[-1]
 
 
 @pytest.mark.parametrize("kind", ["onehot", "bits", "ids"])

@@ -154,6 +154,8 @@ def test_commands_from_training_to_samples(source: Path, tmp_path: Path) -> None
         "2",
         "--steps",
         "2",
+        "--checkpoint",
+        "last",
     ]
     made = invoke(command, ["sample", str(tmp_path / "run"), *options])
     assert made.exit_code == 0, made.output

@@ -18,18 +18,24 @@ FEWEST = 4  # samples of a class
 ENOUGH = 6  # samples from which one class alone can be critical
 
 
-@rule("GEN124", "disconnected-class", level="critical", since="0.2", explains=("GEN109",))
+@rule("GEN124", "disconnected-class", level="critical", since="0.2", explains=("GEN102", "GEN109"))
 def disconnected_class(
-    grids: GridSamples, *, drop: float = 0.25, pooled: float = 0.05, p_value: float = 0.01, pieces: float = 0.5
+    grids: GridSamples,
+    *,
+    drop: float = 0.25,
+    pooled: float = 0.2,
+    p_value: float = 0.01,
+    pieces: float = 0.5,
+    spread: float = 0.1,
 ) -> Sick | Unsure | None:
     """The samples of one class fall into loose parts, which the other classes hide.
 
     ## What it checks
     For each class that samples and data share, with at least four samples: the share of filled cells that the largest
     face-connected part holds. A finding where a class's median is lower than its data's by a quarter and the
-    Mann-Whitney test gives p below 0.01 over all classes together (Bonferroni): critical where it is so for two classes
-    or more, or where one class with six samples or more has lost half; a warning where it is one class and milder,
-    as the hardest class of a sound model is that still trains. Where all samples together show it,
+    Mann-Whitney test gives p below 0.01 over all classes together (Bonferroni): critical where a second class has lost a
+    tenth as surely, or where one class with six samples or more has lost half; a warning where it is one class alone and
+    milder, as the hardest class of a sound model is that still trains. Where all samples together lose a fifth,
     `disconnected-samples` says so, and this rule is silent.
     ## Why it matters
     Solid shapes stay in one piece even if every cell is drawn by itself; thin ones fall apart. A mean or a median over
@@ -58,7 +64,8 @@ def disconnected_class(
     bad = sorted((label for label in judged if lost[label] >= drop and tests[label] < p_value), key=lambda k: -lost[k])
     if not bad:
         return None
-    clear = len(bad) > 1 or (lost[bad[0]] >= pieces and len(judged[bad[0]][0]) >= ENOUGH)
+    hurt = sum(lost[label] >= spread and tests[label] < p_value for label in judged)
+    clear = hurt > 1 or (lost[bad[0]] >= pieces and len(judged[bad[0]][0]) >= ENOUGH)
     found = _report(grids, bad, judged, tests[bad[0]])
     return found if clear else replace(found, level="warning")
 

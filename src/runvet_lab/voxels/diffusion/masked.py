@@ -15,6 +15,8 @@ from torch.nn import functional
 
 from runvet_lab.voxels.diffusion.process import Answer, Net, Outcome, Sampling, drawn, levels
 
+REPAIRED = (0.7, 0.05)  # share of the voxels that the first repair draws again, and the last one
+
 
 class Masked:
     """Tokens 0 to `size` - 1, and one more for a hidden voxel. `air` is the token of air, `ids` the id of each token."""
@@ -50,9 +52,12 @@ class Masked:
         self, answer: Answer, shape: tuple[int, int, int, int], settings: Sampling, generator: torch.Generator
     ) -> Tensor:
         """Block ids (n, x, y, z), shown in the order and at the pace of the settings."""
+        if settings.order not in ("random", "confidence"):
+            raise ValueError(f"sampling.order: {settings.order!r} is not known; known are random, confidence")
         device = self.ids.device
         tokens = torch.full(shape, self.hidden, device=device)
         cells = tokens[0].numel()
+        order = torch.rand((shape[0], cells), generator=generator, device=device).argsort(1)
         shown = 0
         for step in range(1, settings.num_inference_steps + 1):
             if shown == cells:
@@ -60,45 +65,41 @@ class Masked:
             t = torch.full((shape[0],), 1 - shown / cells, device=device)
             due = round(cells * (step / settings.num_inference_steps) ** settings.pace)
             now = cells if step == settings.num_inference_steps else min(cells, max(shown + 1, due))
-            tokens = self._show(answer(self._seen(tokens), t), tokens, now - shown, settings, generator)
+            logits = answer(self._seen(tokens), t)
+            tokens = self._show(logits, tokens, order[:, shown:now], settings, generator)
             shown = now
-        for _ in range(settings.repairs):
-            tokens = self._repaired(answer, tokens, settings, generator)
+        for share in torch.linspace(*REPAIRED, settings.repairs).tolist():
+            tokens = self._repaired(answer, tokens, share, settings, generator)
         return self.ids[tokens]
 
     def _show(
-        self, logits: Tensor, tokens: Tensor, number: int, settings: Sampling, generator: torch.Generator
+        self, logits: Tensor, tokens: Tensor, places: Tensor, settings: Sampling, generator: torch.Generator
     ) -> Tensor:
-        """Draw all hidden voxels, and keep `number` of them a sample."""
-        picked, sure = drawn(logits.movedim(1, -1), settings.effective_temperature, generator)
-        random = torch.rand(tokens.shape, generator=generator, device=tokens.device)
+        """Draw the voxels at `places` (n, number), or as many of the surest ones, each under its own logits."""
+        flat, classes = logits.flatten(2), logits.shape[1]
         if settings.order == "confidence":
-            rank = sure
-        elif settings.order == "random":
-            rank = random
-        else:
-            raise ValueError(f"sampling.order: {settings.order!r} is not known; known are random, confidence")
-        rank = rank.masked_fill(tokens != self.hidden, -torch.inf).flatten(1)
-        chosen = torch.zeros_like(rank, dtype=torch.bool).scatter_(1, rank.topk(number, dim=1).indices, True)
-        return torch.where(chosen.view_as(tokens), picked, tokens)
+            picked, sure = drawn(flat.movedim(1, -1), settings.effective_temperature, generator)
+            sure = sure.masked_fill(tokens.flatten(1) != self.hidden, -torch.inf)
+            places = sure.topk(places.shape[1], dim=1).indices
+            picked = picked.gather(1, places)
+        else:  # a draw of all voxels would cost as much as the network
+            due = flat.gather(2, places[:, None].expand(-1, classes, -1))
+            picked, _ = drawn(due.movedim(1, -1), settings.effective_temperature, generator)
+        return tokens.flatten(1).scatter(1, places, picked).view_as(tokens)
 
-    def _repaired(self, answer: Answer, tokens: Tensor, settings: Sampling, generator: torch.Generator) -> Tensor:
-        """Hide the voxels that the network doubts most, the hundredth part, and draw them again.
+    def _repaired(
+        self, answer: Answer, tokens: Tensor, share: float, settings: Sampling, generator: torch.Generator
+    ) -> Tensor:
+        """Hide a random `share` of the voxels and draw them again from what is left.
 
-        Remasking after the fact, as in Wang et al. 2025 (arXiv 2503.00307), with the confidence of a voxel judged
-        while a random third of all voxels is hidden: a network that sees a voxel has no reason to doubt it.
+        Remasking after the fact, as in Wang et al. 2025 (arXiv 2503.00307), here as Gibbs sweeps over ever smaller
+        parts: the first ones settle where a shape stands, the last ones mend single voxels.
         """
-        hide = torch.rand(tokens.shape, generator=generator, device=tokens.device) < 1 / 3
-        t = torch.full((len(tokens),), 1 / 3, device=tokens.device)
-        logits = answer(self._seen(tokens.masked_fill(hide, self.hidden)), t).movedim(1, -1).float()
-        kept = torch.log_softmax(logits, -1).gather(-1, tokens[..., None])[..., 0].masked_fill(~hide, 0.0)
-        number = max(1, tokens[0].numel() // 100)
-        worst = kept.flatten(1).topk(number, dim=1, largest=False).indices
-        again = torch.zeros_like(kept.flatten(1), dtype=torch.bool).scatter_(1, worst, True).view_as(tokens)
-        tokens = tokens.masked_fill(again, self.hidden)
-        t = torch.full((len(tokens),), number / tokens[0].numel(), device=tokens.device)
-        picked, _ = drawn(answer(self._seen(tokens), t).movedim(1, -1), settings.effective_temperature, generator)
-        return torch.where(again, picked, tokens)
+        hide = torch.rand(tokens.shape, generator=generator, device=tokens.device) < share
+        t = torch.full((len(tokens),), share, device=tokens.device)
+        logits = answer(self._seen(tokens.masked_fill(hide, self.hidden)), t).movedim(1, -1)
+        picked, _ = drawn(logits, settings.repair_temperature, generator)
+        return torch.where(hide, picked, tokens)
 
     def _seen(self, tokens: Tensor) -> Tensor:
         """What the network is given: one channel a token and one for hidden, (n, inputs, x, y, z)."""

@@ -34,7 +34,8 @@ class Sampling:
     order: str = "random"  # masked diffusion: which voxels are shown first: random, confidence
     pace: float = 2.0  # masked diffusion: share shown after step s of n is (s / n) ** pace
     stride: str = "jump"  # uniform diffusion: posterior between the times visited (jump) or of neighbouring ones (one)
-    repairs: int = 0  # masked diffusion: how often doubtful voxels are hidden and drawn again at the end
+    repairs: int = 0  # masked diffusion: how often a part of the voxels is hidden and drawn again at the end
+    repair_temperature: float = 0.7
     noise_schedule: str = "linear"  # has to be the training's
     air_id: int = 0  # the code of air in what is written
     clip: bool = False  # continuous diffusion: clip the estimate of x0 to the range of the data

@@ -19,6 +19,7 @@ class NetConfig:
     heads: int = 4
     width: int = 192  # transformer
     depth: int = 6  # transformer
+    lines: bool = True  # transformer: means along lines of voxels beside the patches; masked diffusion only
     channels: list[int] = field(default_factory=lambda: [64, 192])  # U-Net: width of each level
     num_res_blocks: int = 1  # U-Net: on both sides of each level
     attention_levels: list[int] = field(default_factory=list)  # U-Net: levels with attention after each block
@@ -29,8 +30,9 @@ def build(config: NetConfig, inputs: int, outputs: int, size: tuple[int, int, in
     """The network of a configuration for so many channels. Raises ValueError for what does not fit together."""
     if config.kind == "transformer":
         return PatchTransformer(
-            inputs, outputs, size, text, width=config.width, depth=config.depth, heads=config.heads, patch=config.patch
-        )
+            inputs, outputs, size, text, width=config.width, depth=config.depth, heads=config.heads, patch=config.patch,
+            lines=config.lines,
+        )  # fmt: skip
     if config.kind == "unet":
         return UNet3d(
             inputs, outputs, size, text, channels=config.channels, blocks=config.num_res_blocks,

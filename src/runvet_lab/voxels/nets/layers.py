@@ -79,6 +79,40 @@ class Places(nn.Module):
         return x[:, None, None] + y[None, :, None] + z[None, None, :]
 
 
+class LinesIn(nn.Module):
+    """What stands along each line of voxels, for the patches on its way: means over one axis, embedded like patches.
+
+    Structures are full of straight lines, and a patch that sees the whole line need not be told of it by attention.
+    The same as a patch embedding of the means spread out again, without the cost of spreading them.
+    """
+
+    def __init__(self, inputs: int, width: int, patch: int) -> None:
+        super().__init__()
+        self.axes = nn.ModuleList(nn.Conv2d(inputs, width, patch, stride=patch, bias=False) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Voxels (n, inputs, x, y, z) to cells (n, width, x / patch, y / patch, z / patch)."""
+        parts = [embed(x.mean(a) * x.shape[a] ** 0.5).unsqueeze(a) for a, embed in enumerate(self.axes, 2)]
+        return parts[0] + parts[1] + parts[2]
+
+
+class LinesOut(nn.Module):
+    """A share of the answer that holds for a whole line of voxels, from the mean of the cells along it."""
+
+    def __init__(self, width: int, outputs: int, patch: int) -> None:
+        super().__init__()
+        self.patch = patch
+        self.axes = nn.ModuleList(nn.Conv2d(width, outputs * patch**2, 1) for _ in range(3))
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """Cells (n, width, x, y, z) to answers (n, outputs, x * patch, y * patch, z * patch)."""
+        parts = [
+            nn.functional.pixel_shuffle(out(cells.mean(a)), self.patch).unsqueeze(a)
+            for a, out in enumerate(self.axes, 2)
+        ]
+        return parts[0] + parts[1] + parts[2]
+
+
 def unpatched(cells: Tensor, patch: int) -> Tensor:
     """(n, channels * patch**3, x, y, z) to (n, channels, x * patch, y * patch, z * patch)."""
     if patch == 1:
