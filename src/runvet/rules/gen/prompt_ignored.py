@@ -14,6 +14,7 @@ from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import percent
 from runvet.run import Run
 from runvet.statistics.groups import groups_p
+from runvet.statistics.proportions import share_bounds
 
 FEWEST = 16  # samples
 CLASSES = 3  # that samples and data share
@@ -26,17 +27,15 @@ CLASSES = 3  # that samples and data share
     since="0.2",
     explains=("GEN101", "GEN102", "GEN109"),
 )
-def prompt_ignored(
-    grids: GridSamples, *, known: float = 0.7, chance: float = 0.1, heard: float = 0.01
-) -> Sick | Unsure | None:
+def prompt_ignored(grids: GridSamples, *, known: float = 0.7, heard: float = 0.01) -> Sick | Unsure | None:
     """Samples look like the data and not like what they were asked for.
 
     ## What it checks
     For each of at least 16 labelled samples the nearest item of the data (cells that differ) and its class, beside
-    the rate at which items of the data find their own class that way (it must reach 0.7). Critical where the samples
-    reach no more than shuffled labels would plus 0.1, significantly less than the data, although the classes that
-    they resemble are as many as were asked for, and the numbers of filled cells do not differ between the classes asked
-    for (Kruskal-Wallis by permutation).
+    the rate at which items of the data find their own class that way (it must reach 0.7). Critical where the 95 %
+    interval of the samples' rate (Clopper and Pearson) holds that of shuffled labels and ends below the middle between
+    it and the data's, although the classes that they resemble are as many as were asked for, and the numbers of filled
+    cells do not differ between the classes asked for (Kruskal-Wallis by permutation).
     ## Why it matters
     The condition does not reach the model, or only in training: a prompt is decoration, whatever the loss says.
     ## What to do
@@ -71,9 +70,11 @@ def prompt_ignored(
         return None
     if own < known or _kinds(found) < 0.6 * _kinds([g.label for g in samples]):
         return None
-    # As rarely right by chance if samples were as recognisable as the data: three standard deviations.
-    if right > shuffled + chance or right > own - 3 * np.sqrt(own * (1 - own) / len(samples)) - 0.2:
+    low, high = share_bounds(round(right * len(samples)), len(samples))
+    if low > shuffled:
         return None
+    if high > (shuffled + own) / 2:
+        return Unsure(f"{len(samples)} samples do not tell whether the prompt has an influence", "keep more samples")
     return _report(grids, samples, found, right, shuffled, own)
 
 
@@ -84,7 +85,7 @@ def _report(
     first = next(i for i, g in enumerate(samples) if found[i] != g.label)
     return Sick(
         f"{hits} of {len(samples)} samples of {grids.when} resemble what they were asked for ({percent(right)}); shuffled labels"
-        f" would give {percent(shuffled)}, items of the data reach {percent(own)}: what is asked for has no influence",
+        f" would give {percent(shuffled)}, items of the data reach {percent(own)}: what is asked for has no influence that can be seen",
         evidence=(
             Measure("samples nearest to an item of their own class", hits, f"of {len(samples)}", grids.where),
             Measure("share with shuffled labels", round(shuffled, 4)),
