@@ -53,11 +53,9 @@ def loss(seed: int, n: int, *, level: float = 1.0, noise: float = 0.05, smooth: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [10, 30, 200, 3000])
-@pytest.mark.parametrize("smooth", [1, 8])
+# Of correlated noise fewer points than 200 cannot be told from a drift.
+@pytest.mark.parametrize(("n", "smooth"), [(10, 1), (30, 1), (200, 1), (3000, 1), (200, 8), (3000, 8)])
 def test_twins_with_other_seeds_do_not_differ(n: int, smooth: int) -> None:
-    if smooth > 1 and n < 200:
-        pytest.skip("so few points can't be told from a drift")
     seeds = 400
     outcomes = [
         curve(series(loss(2 * s, n, smooth=smooth)), series(loss(2 * s + 1, n, smooth=smooth))).outcome

@@ -20,8 +20,6 @@ from runvet.sink import POINTS
 from runvet.stages import build
 from runvet.summary import summarise
 
-FEW = 4  # samples of a step below which resampling them says nothing
-
 
 def read(
     path: str | PathLike[str] | Place,
@@ -111,7 +109,7 @@ def _ranked(evidence: engine.Evidence, stage: Stage) -> tuple[SampleRank, ...]:
         return ()
     told = []
     for one in sweep.ranked:
-        low, high = one.interval if len(one.distances) >= FEW else (None, None)
+        low, high = one.interval or (None, None)
         told.append(SampleRank(one.step, one.median, low, high, len(one.distances), sweep.axis))
     return tuple(told)
 

@@ -172,6 +172,16 @@ EVENT_KINDS: Mapping[str, str] = {
 }
 
 
+def number(value: object) -> float | None:
+    """A value as a number; None for whatever is none, True and False among it, and for what overflows a double."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One value of a configuration, with the place it was read from."""
@@ -180,6 +190,11 @@ class Setting:
     value: Plain
     source: str
     line: int = 0
+
+    @property
+    def number(self) -> float | None:
+        """The value as a number; None for texts, lists, True, False, and whole numbers beyond the range of a double."""
+        return number(self.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def test_ids_have_the_names_of_a_palette(palette: object) -> None:
     assert (found[1], found[2], 3 in found) == ("stone", "oak", False)
 
 
-@pytest.mark.parametrize("plain", [None, 3, [], {}, [1], {"a": None}, {"1": [["x"]]}, {"9" * 40: "x"}])
+@pytest.mark.parametrize("plain", [None, 3, [], {}, [1], {"a": None}, {"1": [["x"]]}, {"9" * 40: "x"}, {"--1": "x"}])
 def test_other_values_are_no_palette(plain: object) -> None:
     assert named_ids(in_memory({"palette.json": plain})) == {}
 

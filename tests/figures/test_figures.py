@@ -12,6 +12,7 @@ import pytest
 from runvet import api, examples
 from runvet import examples_artifacts as artifacts
 from runvet.artifacts.grids import connectivity
+from runvet.artifacts.labels import named_ids
 from runvet.artifacts.memory import in_memory
 from runvet.artifacts.png import decode
 from runvet.config import Config
@@ -123,7 +124,7 @@ def test_a_huge_grid_is_bounded_and_says_so() -> None:
     ],
 )
 def test_names_of_ids(plain: Any) -> None:
-    names = palette.names(in_memory({"data/palette.json": plain}))
+    names = named_ids(in_memory({"data/palette.json": plain}))
     assert palette.entry(2, names[2], 0) == {"id": 2, "name": "oak_leaves", "colour": palette.WORDS["leaves"]}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -78,14 +79,15 @@ def _text(value: Any) -> str:
     )
 
 
-PALETTES = frozenset("palette palettes blocks block_ids block_map id_to_block block_mapping vocab materials".split())
+PALETTES = frozenset("blocks block_ids block_map id_to_block block_mapping vocab materials".split())
+LARGEST, MOST_NAMES = 1 << 20, 65_536  # bytes of a palette file, names in it
 
 
 def named_ids(artifacts: Artifacts) -> dict[int, str]:
-    """Names of ids from a small JSON file called `palette`, `block_ids`, …: {"1": "stone"}, {"stone": 1} or ["air", "stone"]."""
+    """Names of ids from a small JSON file called `…palette…`, `block_ids`, …: {"1": "stone"}, {"stone": 1} or ["air", "stone"]."""
     for item in artifacts.items:
         stem = item.parts[-1].rpartition(".")[0].lower()
-        if item.suffix != ".json" or stem not in PALETTES or item.size > 1 << 20:
+        if item.suffix != ".json" or not (stem in PALETTES or "palette" in stem) or item.size > LARGEST:
             continue
         try:
             found = _names(artifacts.read(item).plain)
@@ -104,11 +106,11 @@ def _names(plain: Any) -> dict[int, str]:
 
 def _palette(plain: Any) -> dict[int, str]:
     if isinstance(plain, list) and all(isinstance(v, str) for v in plain):
-        return dict(enumerate(plain))
+        return dict(enumerate(plain[:MOST_NAMES]))
     if not isinstance(plain, dict):
         return {}
-    if all(isinstance(v, str) for v in plain.values()) and all(str(k).isdecimal() and len(str(k)) < 19 for k in plain):
-        return {int(k): v for k, v in plain.items()}
-    if all(isinstance(v, int) and not isinstance(v, bool) for v in plain.values()):
-        return {v: str(k) for k, v in plain.items()}
-    return {}
+    pairs = list(plain.items())[:MOST_NAMES]
+    forward = {int(k): v for k, v in pairs if re.fullmatch(r"-?[0-9]{1,9}", k) and isinstance(v, str)}
+    if forward or not all(isinstance(v, int) and not isinstance(v, bool) for _, v in pairs):
+        return forward
+    return {v: k for k, v in pairs}

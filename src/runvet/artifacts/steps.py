@@ -13,6 +13,7 @@ from runvet.artifacts.measuring import One
 from runvet.artifacts.profile import Profile
 from runvet.run import FloatArray
 
+FEW = 4  # samples of a step below which resampling them says nothing
 DATA = 10  # items of the data that make a spread
 RESAMPLES = 2_000
 # What an item is like, on scales on which equal differences mean as much at small values as at large ones.
@@ -23,7 +24,7 @@ LOOKS: dict[str, tuple[Callable[[One], float], ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
+class StepSamples:
     """The samples of one step: distances to the data, shape (n,), in spreads of the data beyond the first."""
 
     step: float
@@ -35,15 +36,22 @@ class Ranked:
         """The median distance."""
         return float(np.median(self.distances))
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 90 % interval of the median distance; None for fewer than four samples."""
+        return median_interval(self.distances)
 
-def median_interval(values: FloatArray) -> tuple[float, float]:
-    """5 % and 95 % of the medians of 2,000 resamples of values (n,), always the same (percentile bootstrap)."""
+
+def median_interval(values: FloatArray) -> tuple[float, float] | None:
+    """5 % and 95 % of the medians of 2,000 resamples of values (n,), always the same (percentile bootstrap); None for n < 4."""
+    if len(values) < FEW:
+        return None
     picks = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
     low, high = np.quantile(np.median(values[picks], axis=1), [0.05, 0.95])
     return float(low), float(high)
 
 
-def ranked(samples: Profile, data: Profile) -> tuple[Ranked, ...]:
+def ranked(samples: Profile, data: Profile) -> tuple[StepSamples, ...]:
     """The steps that the samples' names tell, nearest to the data first; empty for one step or fewer than ten items of data."""
     by: dict[tuple[float, str], list[One]] = defaultdict(list)
     for item in samples.items:
@@ -60,7 +68,7 @@ def ranked(samples: Profile, data: Profile) -> tuple[Ranked, ...]:
     out = []
     for (at, counted), items in by.items():
         apart = np.maximum(np.abs(_looks(items, looks) - middle) / spread - 1, 0)
-        out.append(Ranked(at, counted, np.sqrt(np.nanmean(apart**2, axis=1))))
+        out.append(StepSamples(at, counted, np.sqrt(np.nanmean(apart**2, axis=1))))
     return tuple(sorted(out, key=lambda r: (r.median, -r.step)))
 
 

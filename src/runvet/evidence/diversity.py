@@ -10,7 +10,7 @@ import numpy as np
 
 from runvet.evidence import Missing, provides
 from runvet.roles import words
-from runvet.run import FloatArray, Series, Stage
+from runvet.run import FloatArray, Series, Stage, number
 
 ACTIONS = (
     "n_actions",
@@ -103,4 +103,5 @@ def _size(stage: Stage, noun: str) -> tuple[float, str]:
 
 
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    found = number(value)
+    return math.nan if found is None else found

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from runvet.checkpoints.model import Tensor
 from runvet.evidence import Missing, provides
 from runvet.evidence.weights import bare
-from runvet.run import Setting, Stage
+from runvet.run import Setting, Stage, number
 
 _FLAG = re.compile(
     r"^(?:(?P<frozen>(?:freeze|frozen|is_frozen|lock|fix)_)(?P<first>\w+)|(?P<second>\w+)_(?:freeze|frozen|is_frozen|locked))$"
@@ -139,7 +139,7 @@ def _no(value: object) -> bool:
 
 
 def _zero(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == 0
+    return number(value) == 0
 
 
 def _where(setting: Setting) -> str:

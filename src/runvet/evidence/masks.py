@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,7 +49,7 @@ class Masks:
 
 @provides
 def masks(run: Run, stage: Stage, saved: Predictions | None) -> Masks | Missing:
-    found = list(_told([s for s in stage.settings if isinstance(s.value, (int, float))]))
+    found = list(_told(stage.settings))
     curves = {s.name: s for s in stage.series if len(s.finite()) == len(s) > 0}
     found += _means(
         {n: float(np.median(s.value[-3:])) for n, s in curves.items()},
@@ -72,11 +72,11 @@ def masks(run: Run, stage: Stage, saved: Predictions | None) -> Masks | Missing:
     return Masks(tuple({(m.pred, m.true): m for m in reversed(found)}.values())[::-1])
 
 
-def _told(settings: list[Setting]) -> Iterator[Mask]:
+def _told(settings: Sequence[Setting]) -> Iterator[Mask]:
     by_source: dict[str, dict[str, float]] = {}
     for setting in settings:
-        if isinstance(setting.value, (int, float)) and not isinstance(setting.value, bool):
-            by_source.setdefault(setting.source, {})[setting.key] = float(setting.value)
+        if (value := setting.number) is not None:
+            by_source.setdefault(setting.source, {})[setting.key] = value
     for source, values in by_source.items():
         yield from _means(values, source)
 

@@ -65,13 +65,9 @@ class UseConfig:
 @provides
 def guidance(stage: Stage) -> Guidance | Missing:
     scale, drop = stage.setting(*SCALE), stage.setting(*DROP)
-    numbers = [
-        s.value if s is not None and isinstance(s.value, (int, float)) and not isinstance(s.value, bool) else None
-        for s in (scale, drop)
-    ]
-    if scale is None or drop is None or numbers[0] is None or numbers[1] is None:
+    if scale is None or drop is None or scale.number is None or drop.number is None:
         return Missing("guidance or the probability of dropping the condition is not configured", "", applicable=False)
-    return Guidance(float(numbers[0]), _place(scale), float(numbers[1]), _place(drop))
+    return Guidance(scale.number, _place(scale), drop.number, _place(drop))
 
 
 @provides

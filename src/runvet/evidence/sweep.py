@@ -9,7 +9,7 @@ import numpy as np
 
 from runvet.artifacts.grids import grids_of
 from runvet.artifacts.model import UnreadableError, evenly
-from runvet.artifacts.steps import median_interval
+from runvet.artifacts.steps import StepSamples
 from runvet.artifacts.texture import roughness
 from runvet.evidence import Missing, provides
 from runvet.evidence.artifact_groups import StageGroups
@@ -19,24 +19,6 @@ from runvet.run import FloatArray
 
 STEPS = 12  # steps that are compared, the first and the last among them
 EACH = 16  # samples of one step
-
-
-@dataclass(frozen=True, slots=True)
-class StepSamples:
-    """The samples of one step: the distance of each to the data, shape (n,)."""
-
-    step: float
-    distances: FloatArray
-
-    @property
-    def median(self) -> float:
-        """The median distance."""
-        return float(np.median(self.distances))
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """5 % and 95 % of the medians of 2,000 resamples, always the same: how sure so few samples make the median."""
-        return median_interval(self.distances)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +61,7 @@ def _grids(found: StageGroups, grids: GridSamples) -> Sweep:
                 continue
             read += [Solid(entry.item.name, entry.label, grid, grids.background) for grid in held]
         if read:
-            out.append(StepSamples(step, _distances(read[:EACH], grids)))
+            out.append(StepSamples(step, group.axis, _distances(read[:EACH], grids)))
     return Sweep(group.axis, tuple(out))
 
 
@@ -95,7 +77,8 @@ def _pictures(pictures: PictureSamples) -> Sweep | None:
     out = []
     for step in sorted({p.step for p in single if p.step is not None}):
         looks = _looks([p for p in single if p.step == step])
-        out.append(StepSamples(step, np.sqrt((np.maximum(np.abs(looks - middle) / spread - 1, 0) ** 2).mean(axis=1))))
+        apart = np.maximum(np.abs(looks - middle) / spread - 1, 0)
+        out.append(StepSamples(step, series.axis, np.sqrt((apart**2).mean(axis=1))))
     return Sweep(series.axis, tuple(out), floor=0.5, what="pictures")
 
 

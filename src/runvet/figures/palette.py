@@ -1,4 +1,4 @@
-"""Colours of ids: after the names that a palette file gives them, else spread over the colour circle."""
+"""Colours of ids: after their names where these are known, else spread over the colour circle."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from runvet.artifacts.model import Artifacts, UnreadableError
-
 MOST = 250  # ids that get a place of their own
-LARGEST = 1 << 20  # bytes of a palette file
 GOLDEN = 0.61803398875  # of the circle: neighbours in the order differ most
 # What the words of names look like. The last word that fits decides: `oak_leaves` is green, not brown.
 WORDS: Mapping[str, str] = {
@@ -21,31 +18,6 @@ WORDS: Mapping[str, str] = {
     "road": "#555a60", "car": "#c8453b", "tree": "#3f7a31", "building": "#a58d7f", "sky": "#8db7e8",
     "white": "#e9ecec", "black": "#25252a", "red": "#b3312c", "blue": "#3c44aa", "green": "#5e7c16", "yellow": "#f0c32e", "gray": "#7d7d78", "grey": "#7d7d78",
 }  # fmt: skip
-
-
-def names(artifacts: Artifacts | None) -> dict[int, str]:
-    """Names of ids from `palette.json` and its like: {"1": "stone"}, {"stone": 1} or ["air", "stone"]; else empty."""
-    for item in artifacts.items if artifacts is not None else ():
-        file = item.parts[-1].lower()
-        if item.suffix != ".json" or "palette" not in file or item.size > LARGEST:
-            continue
-        try:
-            told = _table(artifacts.read(item).plain) if artifacts is not None else {}
-        except UnreadableError:
-            continue
-        if told:
-            return told
-    return {}
-
-
-def _table(plain: Any) -> dict[int, str]:
-    if isinstance(plain, list):
-        return {i: name for i, name in enumerate(plain[:65_536]) if isinstance(name, str)}
-    if not isinstance(plain, dict):
-        return {}
-    pairs = list(plain.items())[:65_536]
-    forward = {int(k): v for k, v in pairs if k.lstrip("-").isdecimal() and len(k) < 10 and isinstance(v, str)}
-    return forward or {v: k for k, v in pairs if isinstance(v, int) and not isinstance(v, bool)}
 
 
 def entry(value: int, name: str, place: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from runvet.artifacts.grids import Grid, grids_of
 from runvet.artifacts.grouping import groups as groups_of
+from runvet.artifacts.labels import named_ids
 from runvet.artifacts.model import Artifacts, UnreadableError, evenly
 from runvet.evidence.artifact_groups import ARRAYS
 from runvet.evidence.grids import GridSamples, Solid
@@ -61,7 +62,7 @@ def shown(
 ) -> Figure:
     """Groups of grids as one figure whose grids turn together; ids that `seen` (of `other`) lacks are marked as foreign."""
     known = frozenset(seen)
-    names = palette.names(artifacts)
+    names = named_ids(artifacts) if artifacts is not None else {}
     every = [g for _, part in groups for g in part]
     ids: Counter[int] = Counter()
     for grid in every:

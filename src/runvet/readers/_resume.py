@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 from runvet.sink import Sink
@@ -23,7 +24,7 @@ class Resumed(Protocol):
         """The file ends for now, with `rest` unused: write out what was held back."""
 
 
-class Lines:
+class Lines(ABC):
     """A resumed reader of UTF-8 lines; subclasses say what a block of them and the end mean."""
 
     def __init__(self, source: Source, sink: Sink) -> None:
@@ -49,11 +50,11 @@ class Lines:
             self.block(self._clean(rest))
         self.end()
 
+    @abstractmethod
     def block(self, data: bytes) -> None:
         """Read some lines; only the last block of a file may lack its newline."""
-        raise NotImplementedError
 
-    def end(self) -> None:
+    def end(self) -> None:  # noqa: B027 - a reader that holds nothing back has nothing to do
         """Write out what was held back."""
 
     def _clean(self, data: bytes) -> bytes:

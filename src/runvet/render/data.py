@@ -10,10 +10,9 @@ import numpy as np
 from runvet.artifacts.against import Difference, compare, shared
 from runvet.artifacts.measuring import One
 from runvet.artifacts.profile import Profile
-from runvet.artifacts.steps import Ranked, median_interval, ranked
+from runvet.artifacts.steps import StepSamples, ranked
 
 ROWS = 12  # classes, shapes and steps that the text lists
-FEW = 4  # samples below which an interval says nothing
 
 
 def as_text(path: str, profiles: Sequence[Profile], against: str | None = None, other: Sequence[Profile] = ()) -> str:
@@ -88,9 +87,7 @@ def _differences(first: Profile, second: Profile) -> Iterator[str]:
     if steps:
         yield "  steps, those with the samples nearest to the data first (median distance in spreads of the data)"
     for r in steps[:ROWS]:
-        sure = (
-            "90 % interval {:.2f} to {:.2f}, ".format(*median_interval(r.distances)) if len(r.distances) >= FEW else ""
-        )
+        sure = "90 % interval {:.2f} to {:.2f}, ".format(*r.interval) if r.interval else ""
         yield f"    {r.axis} {r.step:,.0f}   {r.median:.2f}   {sure}{len(r.distances)} samples"
     both = shared(first, second)
     if both:
@@ -140,8 +137,8 @@ def _difference(d: Difference) -> dict[str, Any]:
     }
 
 
-def _step(r: Ranked) -> dict[str, Any]:
-    low, high = median_interval(r.distances) if len(r.distances) >= FEW else (None, None)
+def _step(r: StepSamples) -> dict[str, Any]:
+    low, high = r.interval or (None, None)
     return {"step": r.step, "axis": r.axis, "distance": _finite(r.median), "low": low, "high": high, "samples": len(r.distances)}  # fmt: skip
 
 

@@ -31,19 +31,20 @@ def fewer_items_than_batch(data: DataSets, stage: Stage) -> Sick | Unsure | None
     - `drop_last` in torch.utils.data.DataLoader.
     """
     told = stage.setting(*BATCH)
-    if told is None or not isinstance(told.value, (int, float)) or isinstance(told.value, bool) or told.value < 2:
+    batch = told.number if told is not None else None
+    if told is None or batch is None or batch < 2:
         return Unsure("no batch size in the configuration", "keep the configuration beside the log")
     found = data.profiles[0]
     if found.read < found.files or found.kind not in ("pictures", "grids", "records") or found.unreadable:
         return Unsure(f"{found.name} was read in part", "")
     n = found.splits.get("train") or len(found.items)
-    if n >= told.value:
+    if n >= batch:
         return None
     return Sick(
         f"{n} training items in {found.name}, fewer than one batch of {told.value:,.0f} ({told.key} in {told.source})",
         evidence=(
             Measure("training items", n, "items", found.items[0].name),
-            Measure(told.key, float(told.value), "items a batch", told.source),
+            Measure(told.key, batch, "items a batch", told.source),
         ),
         innocent="the folder holds an excerpt of the data",
         actions=(Action("Print the length of the training loader and of its data set", "minutes", "measure"),),

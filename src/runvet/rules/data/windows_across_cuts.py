@@ -9,6 +9,8 @@ from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import percent
 from runvet.run import Stage
 
+COUNTS = (("train_frames",), ("train_cuts", "num_cuts"), ("window_frames",), ("train_windows",))
+
 
 @rule("DATA121", "windows-across-cuts", level="warning", since="0.2")
 def windows_across_cuts(stage: Stage, *, least: float = 0.005) -> Sick | Unsure | None:
@@ -30,10 +32,8 @@ def windows_across_cuts(stage: Stage, *, least: float = 0.005) -> Sick | Unsure 
     ## References
     - Denton, Fergus 2018, arXiv 1802.07687 (windows drawn within episodes).
     """
-    counts = [
-        _count(stage, *names)
-        for names in (("train_frames",), ("train_cuts", "num_cuts"), ("window_frames",), ("train_windows",))
-    ]
+    told = [stage.setting(*names) for names in COUNTS]
+    counts = [s.number if s is not None else None for s in told]
     if any(c is None for c in counts):
         return Unsure(
             "frames, cuts and windows are not counted",
@@ -57,12 +57,6 @@ def windows_across_cuts(stage: Stage, *, least: float = 0.005) -> Sick | Unsure 
         "the cuts follow from what the model is told, and shall be learnt",
         (Action("Draw windows within shots or episodes only", "a few lines", "repair"),),
     )
-
-
-def _count(stage: Stage, *names: str) -> float | None:
-    setting = stage.setting(*names)
-    value = None if setting is None else setting.value
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def sick() -> Iterator[Stage]:

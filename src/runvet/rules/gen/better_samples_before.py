@@ -37,7 +37,7 @@ def better_samples_before(
     ## References
     - Checkpoint choice by samples, not by loss: Theis et al. 2016, arXiv 1511.01844.
     """
-    ranked = [s for s in sweep.steps if len(s.distances) >= 4]
+    ranked = [s for s in sweep.steps if s.interval is not None]
     if len(ranked) < 2:
         return Unsure("fewer than two steps have four samples", "keep 8 samples at each evaluation")
     last = ranked[-1]
@@ -60,9 +60,10 @@ def better_samples_before(
                 f"distance at {axis} {s.step:,.0f}, median (rank {place})",
                 round(s.median, 4),
                 None,
-                f"90 % interval {s.interval[0]:.2f} to {s.interval[1]:.2f}, {len(s.distances)} samples",
+                f"90 % interval {sure[0]:.2f} to {sure[1]:.2f}, {len(s.distances)} samples",
             )
-            for place, s in enumerate((s for s in sweep.ranked if len(s.distances) >= 4), 1)
+            for place, s in enumerate(sweep.ranked, 1)
+            if (sure := s.interval) is not None
         ),
         since_step=last.step if axis == "step" else None,
         innocent="the steps' samples were asked for different things",

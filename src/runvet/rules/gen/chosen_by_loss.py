@@ -8,8 +8,9 @@ import numpy as np
 
 from runvet import examples_artifacts as made
 from runvet.artifacts.model import Array
+from runvet.artifacts.steps import StepSamples
 from runvet.evidence.curves import ValLoss
-from runvet.evidence.sweep import StepSamples, Sweep
+from runvet.evidence.sweep import Sweep
 from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import num
 from runvet.run import Run, Setting, Stage
@@ -52,7 +53,7 @@ def chosen_by_loss(
     - Theis et al. 2016, A note on the evaluation of generative models, arXiv 1511.01844.
     """
     told = _decides(stage)
-    ranked = [s for s in sweep.steps if len(s.distances) >= 4]
+    ranked = [s for s in sweep.steps if s.interval is not None]
     curve = held_out.lead.finite()
     if told is None or sweep.axis != curve.axis or len(curve) < 3:
         return None
@@ -60,8 +61,8 @@ def chosen_by_loss(
         return Unsure("fewer than two steps have four samples", "keep 8 samples at each evaluation")
     lowest = float(curve.x()[int(np.argmin(curve.value))])
     chosen = min(ranked, key=lambda s: abs(s.step - lowest))
-    best = min(ranked, key=_middle)
-    here, there = _middle(chosen), _middle(best)
+    best = min(ranked, key=lambda s: s.median)
+    here, there = chosen.median, best.median
     p = mann_whitney(best.distances, chosen.distances) * (len(ranked) - 1)
     if best is chosen or here < factor * max(there, 0.05) or p > p_value:
         return None
@@ -81,10 +82,10 @@ def _report(
     where = f"{told.source}:{told.line}" if told.line else told.source
     return Sick(
         f"{told.key} is {told.value}: its lowest value, {loss} at {axis} {lowest:,.0f}, chooses samples at a distance of"
-        f" {_middle(chosen):.2f} to the data; those of {axis} {best.step:,.0f} are at {_middle(best):.2f} (p = {min(p, 1):.2g})",
+        f" {chosen.median:.2f} to the data; those of {axis} {best.step:,.0f} are at {best.median:.2f} (p = {min(p, 1):.2g})",
         evidence=(
             Measure("what decides on the best checkpoint", str(told.value), None, where),
-            *(Measure(f"distance at {axis} {s.step:,.0f}, median", round(_middle(s), 4), None, f"{len(s.distances)} samples") for s in ranked),
+            *(Measure(f"distance at {axis} {s.step:,.0f}, median", round(s.median, 4), None, f"{len(s.distances)} samples") for s in ranked),
         ),
         since_step=lowest if axis == "step" else None,
         innocent="likelihoods are what the model is for",
@@ -92,10 +93,6 @@ def _report(
             Action(f"Use the checkpoint of {axis} {best.step:,.0f}, and let a metric of the samples decide", "config", "keep"),
         ),
     )  # fmt: skip
-
-
-def _middle(step: StepSamples) -> float:
-    return float(np.median(step.distances))
 
 
 def _decides(stage: Stage) -> Setting | None:

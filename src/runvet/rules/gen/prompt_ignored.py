@@ -64,14 +64,12 @@ def prompt_ignored(grids: GridSamples, *, known: float = 0.7, heard: float = 0.0
     own = _own_rate(flat, told)
     right = float(np.mean([a == g.label for a, g in zip(found, samples, strict=True)]))
     shuffled = _shuffled(found, [g.label for g in samples])
-    # A model that makes more or fewer cells of one class than of another has heard what was asked for.
-    asked = [g for g in grids.samples if g.label in labels]
-    if groups_p([g.filled for g in asked], [g.label for g in asked]) < heard:
-        return None
     if own < known or _kinds(found) < 0.6 * _kinds([g.label for g in samples]):
         return None
     low, high = share_bounds(round(right * len(samples)), len(samples))
-    if low > shuffled:
+    # A model that makes more or fewer cells of one class than of another has heard what was asked for.
+    asked = [g for g in grids.samples if g.label in labels]
+    if low > shuffled or groups_p([g.filled for g in asked], [g.label for g in asked]) < heard:
         return None
     if high > (shuffled + own) / 2:
         return Unsure(f"{len(samples)} samples do not tell whether the prompt has an influence", "keep more samples")

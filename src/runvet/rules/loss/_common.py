@@ -12,6 +12,8 @@ from runvet.report import Window
 from runvet.run import FloatArray, Series
 from runvet.statistics import bins, finite_values, noise
 
+EVALUATIONS = 2000  # that are looked at, evenly: a log with one a step has a million
+
 
 def num(value: float) -> str:
     """A value with four significant digits, without needless zeros."""
@@ -67,6 +69,32 @@ def shared_axis(a: Series, b: Series) -> tuple[FloatArray, FloatArray] | None:
         if len(left) and len(right) and np.isfinite(left).all() and np.isfinite(right).all():
             return left, right
     return None
+
+
+def ratios(train: Series, val: Series) -> tuple[FloatArray, FloatArray]:
+    """Validation over training loss at each evaluation, and the training loss just before it; both (k,)."""
+    axes = shared_axis(train, val)
+    assert axes is not None
+    x, xv = axes
+    order = np.argsort(x, kind="stable")
+    x, losses = x[order], train.value[order]
+
+    def between(start: float, end: float) -> float:
+        v = finite_values(losses[slice(*np.searchsorted(x, [start, end], side="right"))])
+        return float(np.median(v)) if len(v) else math.nan
+
+    ratio, level = [], []
+    gaps = np.abs(np.diff(xv))
+    usual = float(np.median(gaps)) if len(gaps) else 1.0
+    chosen = np.linspace(0, len(xv) - 1, min(len(xv), EVALUATIONS)).round().astype(int)
+    for at, value in zip(xv[chosen].tolist(), val.value[chosen].tolist(), strict=True):
+        near = between(at - 0.5 * usual, at)
+        if not np.isfinite(near):
+            near = between(at - usual, at + 0.5 * usual)
+        if np.isfinite(near) and near > 0:
+            ratio.append(value / near)
+            level.append(near)
+    return finite_values(ratio), finite_values(level)
 
 
 def level_between(series: Series, x: FloatArray, start: float, end: float) -> float:

@@ -67,13 +67,8 @@ def above_uniform(
 def _factors(stage: Stage) -> Iterator[tuple[float, str]]:
     for name in DIVISORS:
         setting = stage.setting(name)
-        if (
-            setting is not None
-            and isinstance(setting.value, (int, float))
-            and not isinstance(setting.value, bool)
-            and setting.value >= 2
-        ):
-            yield float(setting.value), setting.key
+        if setting is not None and (value := setting.number) is not None and value >= 2:
+            yield value, setting.key
 
 
 def _told(series: Series, nats: float, source: str, factor: float, key: str, level: float) -> Sick:

@@ -61,9 +61,7 @@ def always_clipped(
 
 def _limit(stage: Stage) -> Setting | None:
     told = stage.setting(*LIMITS)
-    if told is None or isinstance(told.value, bool) or not isinstance(told.value, (int, float)) or told.value <= 0:
-        return None
-    return told
+    return told if told is not None and (told.number or 0.0) > 0 else None
 
 
 def _report(part: Series, share: float, limit: float, setting: Setting | None, text: str) -> Sick:

@@ -83,14 +83,9 @@ def _fits(stage: Stage, alphabet: Alphabet, value: float, low: float, high: floa
     ratio = value / alphabet.nats
     for name in DIVISORS:
         setting = stage.setting(name)
-        if (
-            setting is None
-            or isinstance(setting.value, bool)
-            or not isinstance(setting.value, (int, float))
-            or setting.value < 2
-        ):
+        factor = setting.number if setting is not None else None
+        if setting is None or factor is None or factor < 2:
             continue
-        factor = float(setting.value)
         if low <= ratio * factor <= high:
             yield Fit(alphabet, setting, factor, True)
         elif low <= ratio / factor <= high:

@@ -14,8 +14,7 @@ from runvet.evidence.environments import Environments
 from runvet.evidence.epoch_length import EpochLength
 from runvet.evidence.nature import Nature
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import collapsed, num, shared_axis
-from runvet.rules.loss.train_validation_gap import ratios
+from runvet.rules.loss._common import collapsed, num, ratios, shared_axis
 from runvet.run import FloatArray, Stage
 
 GATHERED = ("gradient_accumulation_steps", "accumulate_grad_batches", "grad_accum_steps", "accum_steps", "accum_iter")
@@ -55,13 +54,13 @@ def learnt_by_heart(
     if nature.reinforcement or nature.adversarial or not loss.is_total:
         return Unsure("the losses do not measure fit to fixed items", applicable=False)
     batch = stage.setting(*BATCH)
-    if batch is None or not isinstance(batch.value, (int, float)) or isinstance(batch.value, bool):
+    if batch is None or batch.number is None:
         return Unsure("no batch size in the configuration", "keep the configuration beside the log")
     worlds = [r.world_size for r in where.records if r.world_size] if where else []
     steps = epochs.spans[-1].steps
     gathered = stage.setting(*GATHERED)
-    times = float(gathered.value) if gathered is not None and isinstance(gathered.value, (int, float)) else 1.0
-    items = steps * float(batch.value) * max([1.0, *worlds]) * max(1.0, times)
+    times = gathered.number or 1.0 if gathered is not None else 1.0
+    items = steps * batch.number * max([1.0, *worlds]) * max(1.0, times)
     if items > few:
         return None
     every = collapsed(val.lead.finite())

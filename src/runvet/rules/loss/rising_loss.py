@@ -162,10 +162,10 @@ def _rate(stage: Stage, lr: LearningRate | None, found: Found) -> Rate | None:
                 grew, told, Measure(f"{s.name} when the rise began, and at its end", f"{num(before)} -> {num(after)}")
             )
     setting = stage.setting("learning_rate", "lr", "base_lr", "max_lr")
-    if setting is None or not isinstance(setting.value, (int, float)):
+    if setting is None or setting.number is None:
         return None
     place = f"{setting.source}:{setting.line}" if setting.line else setting.source
-    return Rate(False, "", Measure(f"{setting.key} as configured", setting.value, None, place))
+    return Rate(False, "", Measure(f"{setting.key} as configured", setting.number, None, place))
 
 
 def _told(

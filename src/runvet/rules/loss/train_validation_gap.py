@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,11 +10,8 @@ from runvet import examples
 from runvet.evidence.curves import TrainLoss, ValLoss
 from runvet.evidence.nature import Nature
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import collapsed, guilty, num, shared_axis, since
-from runvet.run import FloatArray, Series, Stage
-from runvet.statistics import finite_values
-
-EVALUATIONS = 2000  # that are looked at, evenly: a log with one a step has a million
+from runvet.rules.loss._common import collapsed, guilty, num, ratios, shared_axis, since
+from runvet.run import Stage
 
 
 @rule("LOSS109", "train-validation-gap", level="warning", since="0.1", explains=("LOSS108",))
@@ -84,32 +80,6 @@ def train_validation_gap(
         ),
         guilty(every, float(x[0])),
     )
-
-
-def ratios(train: Series, val: Series) -> tuple[FloatArray, FloatArray]:
-    """Validation over training loss at each evaluation, and the training loss just before it; both (k,)."""
-    axes = shared_axis(train, val)
-    assert axes is not None
-    x, xv = axes
-    order = np.argsort(x, kind="stable")
-    x, losses = x[order], train.value[order]
-
-    def between(start: float, end: float) -> float:
-        v = finite_values(losses[slice(*np.searchsorted(x, [start, end], side="right"))])
-        return float(np.median(v)) if len(v) else math.nan
-
-    ratio, level = [], []
-    gaps = np.abs(np.diff(xv))
-    usual = float(np.median(gaps)) if len(gaps) else 1.0
-    chosen = np.linspace(0, len(xv) - 1, min(len(xv), EVALUATIONS)).round().astype(int)
-    for at, value in zip(xv[chosen].tolist(), val.value[chosen].tolist(), strict=True):
-        near = between(at - 0.5 * usual, at)
-        if not np.isfinite(near):
-            near = between(at - usual, at + 0.5 * usual)
-        if np.isfinite(near) and near > 0:
-            ratio.append(value / near)
-            level.append(near)
-    return finite_values(ratio), finite_values(level)
 
 
 def sick() -> Iterator[Stage]:

@@ -9,7 +9,7 @@ from runvet import examples_artifacts as made
 from runvet.artifacts.model import Artifacts, Item, UnreadableError, evenly
 from runvet.evidence.artifact_groups import StageGroups
 from runvet.rules import Action, Measure, Sick, rule
-from runvet.run import Run, Stage
+from runvet.run import Run, Stage, number
 
 READ = 24  # side-cars of samples
 DECLARED = ("temperature", "sampling_temperature", "temp")
@@ -52,13 +52,8 @@ def temperature_applied_twice(found: StageGroups, stage: Stage, *, tolerance: fl
     for item, record in _records(found):
         asked = _number(record, DECLARED)
         place = item.name
-        if (
-            asked is None
-            and told is not None
-            and isinstance(told.value, (int, float))
-            and not isinstance(told.value, bool)
-        ):
-            asked, place = float(told.value), told.source
+        if asked is None and told is not None:
+            asked, place = told.number, told.source
         got = _number(record, REALISED)
         if asked is None or got is None or asked <= 0 or got <= 0 or abs(got - asked) <= tolerance * asked:
             continue
@@ -100,11 +95,7 @@ def _plain(kept: Artifacts, item: Item) -> Any:
 
 
 def _number(record: Mapping[str, Any], names: tuple[str, ...]) -> float | None:
-    for name in names:
-        value = record.get(name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return float(value)
-    return None
+    return next((value for name in names if (value := number(record.get(name))) is not None), None)
 
 
 def _run(record: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> Run:

@@ -52,13 +52,17 @@ def _agreeing(mask: Mask, masks: Masks) -> Mask | None:
     return None
 
 
+def _name(mask: Mask) -> str:
+    return mask.name.removesuffix(" mean")
+
+
 def _report(mask: Mask, empty: bool, other: Mask | None) -> Sick:
     b = mask.true
     prior = -(b * math.log(b) + (1 - b) * math.log(1 - b))
     return Sick(
-        f"the predicted {mask.name.replace(' mean', '')} is nearly {'empty' if empty else 'full'}: its mean is {mask.pred:.3g}, the truth's {mask.true:.3g}"
+        f"the predicted {_name(mask)} is nearly {'empty' if empty else 'full'}: its mean is {mask.pred:.3g}, the truth's {mask.true:.3g}"
         + ("" if math.isnan(mask.iou) else f", their overlap (IoU) {mask.iou:.3g}")
-        + (f"; it is what {other.name.replace(' mean', '')} truly holds ({other.true:.3g}): the two have other true masks, the model does the same on both" if other else ""),
+        + (f"; it is what {_name(other)} truly holds ({other.true:.3g}): the two have other true masks, the model does the same on both" if other else ""),
         evidence=(
             Measure("mean of the predicted mask", mask.pred, None, mask.where),
             Measure("mean of the true mask", mask.true, None, mask.where),
@@ -68,7 +72,7 @@ def _report(mask: Mask, empty: bool, other: Mask | None) -> Sick:
         ),
         innocent="the means are over one sample that truly holds little",
         actions=(
-            *((Action(f"Draw true masks of {mask.name.replace(' mean', '')} and {other.name.replace(' mean', '')} beside each other: one of them is defined or stored otherwise", "minutes", "repair"),) if other else ()),
+            *((Action(f"Draw true masks of {_name(mask)} and {_name(other)} beside each other: one of them is defined or stored otherwise", "minutes", "repair"),) if other else ()),
             Action(f"Measure the mask's IoU on 100 samples; an empty mask is right for {percent(1 - b)} of the pixels", "minutes", "measure"),
             Action("Check that the same mask is target and prediction (definition, threshold, sigmoid applied once), then weigh its positive pixels", "a restart"),
         ),

@@ -81,9 +81,8 @@ def _report(middle: Series, mean: Series, at: int, top: int, best: DeclaredBest)
         "the batches that pull the mean up are known to be broken",
         (
             Action(
-                "Look at the held-out batches with the largest loss before choosing: most batches"
-                f" {'improve' if middle.value[at] < middle.value[top] else 'do not improve'} while the mean gets worse,"
-                " which a few broken labels or items of another kind do",
+                "Look at the held-out batches with the largest loss before choosing: the batch in the middle improves while"
+                " the mean gets worse, which a few broken labels or items of another kind do",
                 "minutes",
                 "measure",
             ),
