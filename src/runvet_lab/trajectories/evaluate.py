@@ -10,48 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from runvet.checkpoints import CheckpointManager
-from runvet_lab.base import config as configs
-from runvet_lab.trajectories import loading, metrics, samples
-from runvet_lab.trajectories.config import Config
-from runvet_lab.trajectories.train import CHECKPOINTS, CONFIG, VOCABULARY, Setup, build, judged, predict
+from runvet_lab.trajectories import metrics
+from runvet_lab.trajectories.judging import judged, predict
+from runvet_lab.trajectories.setup import Setup, load
 
 INPUTS = {"vehicle": "vehicle", "roadside": "roadside", "text": "words", "past": "past"}
-
-
-class NotARun(ValueError):
-    """A folder that is no run of this lab; the message says what is missing."""
-
-
-def load(folder: Path, *, checkpoint: str = "best", like: Setup | None = None) -> tuple[Setup, Any]:
-    """A run as it was set up, with the weights of `best`, `last`, or a step's number. Raises NotARun.
-
-    `like`: take the samples of another setup instead of the run's own.
-    """
-    if not (folder / CONFIG).exists():
-        raise NotARun(f"{folder}: no {CONFIG}; give the folder of a run made by `runvet-lab trajectories train`")
-    config = configs.load(Config, [folder / CONFIG])
-    vocabulary = json.loads((folder / VOCABULARY).read_text(encoding="utf-8"))
-    root = Path(config.data.root) if config.data.root else folder / "data"
-    if like is None:
-        found = {
-            split: loading.disturbed(
-                samples.read(root, split), config.data, training=split == "train", seed=config.seed
-            )
-            for split in ("train", "val")
-        }
-    else:
-        found = like.found
-    train, val = (loading.inputs(found[split], vocabulary) for split in ("train", "val"))
-    keep = CheckpointManager(folder / CHECKPOINTS, best=(config.train.select, "down"))
-    path = _chosen(keep, folder, checkpoint)
-    state = keep.load(path)
-    saved = state["extra"]["scale"]
-    scale = loading.Scale(saved["mean"], saved["std"])
-    model = build(config, len(vocabulary), scale, train)
-    model.load_state_dict(state["model"])
-    keep.close()
-    return Setup(config, folder, train, val, found, scale, config.model.reach / scale.std, model), model
 
 
 def evaluate(folder: Path, *, checkpoint: str = "best") -> dict[str, float]:
@@ -91,15 +54,3 @@ def shuffled(setup: Setup, model: Any, seed: int = 0) -> dict[str, Any]:
         f"shuffled_{name}": predict(setup, model, replace(setup.val, **{part: getattr(setup.val, part)[order]}))
         for name, part in INPUTS.items()
     }
-
-
-def _chosen(keep: CheckpointManager, folder: Path, checkpoint: str) -> Path:
-    if checkpoint == "best":
-        path = keep.best()
-    elif checkpoint == "last":
-        path = keep.latest()
-    else:
-        path = folder / CHECKPOINTS / f"step-{int(checkpoint):08d}"
-    if path is None or not path.exists():
-        raise NotARun(f"{folder / CHECKPOINTS}: no checkpoint {checkpoint!r}")
-    return path

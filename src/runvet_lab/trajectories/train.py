@@ -2,80 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from runvet.checkpoints import CheckpointManager, save
-from runvet_lab.base import config as configs
 from runvet_lab.base.launch import fabric as launched
 from runvet_lab.base.metrics import MetricLog
-from runvet_lab.trajectories import loading, losses, metrics, samples, text
+from runvet_lab.trajectories import loading, losses
 from runvet_lab.trajectories.config import Config
-from runvet_lab.trajectories.loading import Inputs, Scale
+from runvet_lab.trajectories.judging import judged, predict
 from runvet_lab.trajectories.log import EpochLog
-from runvet_lab.trajectories.model import Regressor, freeze, velocity_prior
-
-CONFIG, CHECKPOINTS, VOCABULARY = "config.yaml", "checkpoints", "vocabulary.json"
-
-
-@dataclass(slots=True)
-class Setup:
-    """Everything that a training needs, before its first step."""
-
-    config: Config
-    folder: Path
-    train: Inputs
-    val: Inputs
-    found: dict[str, samples.Samples]
-    scale: Scale
-    reach: Tensor
-    model: Regressor
-
-
-def prepare(config: Config, folder: Path) -> Setup:
-    """Read or generate the data and build the network. Raises DataProblem, ValueError, MissingExtra."""
-    folder.mkdir(parents=True, exist_ok=True)
-    root = Path(config.data.root) if config.data.root else folder / "data"
-    if not config.data.root and not (root / "split").is_dir():
-        loading.generate(root, config.data, config.seed)
-    found = {
-        split: loading.disturbed(
-            samples.read(root, split, skip=config.data.skip_broken),
-            config.data,
-            training=split == "train",
-            seed=config.seed,
-        )
-        for split in ("train", "val")
-    }
-    vocabulary = text.vocabulary(found["train"].texts)
-    train, val = (loading.inputs(found[split], vocabulary) for split in ("train", "val"))
-    scale = loading.scale_of(train.paths, normalise=config.train.normalise)
-    model = build(config, len(vocabulary), scale, train)
-    configs.save(config, folder / CONFIG)
-    (folder / VOCABULARY).write_text(json.dumps(vocabulary), encoding="utf-8")
-    return Setup(config, folder, train, val, found, scale, config.model.reach / scale.std, model)
-
-
-def build(config: Config, words: int, scale: Scale, like: Inputs) -> Regressor:
-    """The network, its lazy layers made by a first batch. The switch FREEZE_BACKBONE of the environment is heard."""
-    torch.manual_seed(config.seed)
-    model = Regressor(config.model, words, prior=velocity_prior(scale.mean, scale.std))
-    few = like.take(torch.arange(min(2, len(like))))
-    with torch.no_grad():
-        model(few.vehicle, few.roadside, few.words, few.past)
-    if config.model.freeze_backbone or os.environ.get("FREEZE_BACKBONE") == "1":
-        freeze(model)
-    return model
+from runvet_lab.trajectories.model import Regressor
+from runvet_lab.trajectories.setup import CHECKPOINTS, Setup, load, prepare
 
 
 def train(config: Config, folder: Path, *, resume: bool = False) -> dict[str, float]:
@@ -128,34 +72,6 @@ def train(config: Config, folder: Path, *, resume: bool = False) -> dict[str, fl
     return found
 
 
-def predict(setup: Setup, model: Any, part: Inputs) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Paths (n, 45, 2) in metres."""
-    model.eval()
-    device = next(model.parameters()).device
-    made = []
-    with torch.no_grad():
-        for begin in range(0, len(part), 256):
-            few = part.take(torch.arange(begin, min(begin + 256, len(part)))).to(device)
-            out = model.path(model(few.vehicle, few.roadside, few.words, few.past), setup.reach.to(device))
-            made.append(out if setup.config.train.evaluate_normalised else setup.scale.undo(out))
-    model.train()
-    return torch.cat(made).float().cpu().numpy()
-
-
-def judged(setup: Setup, predicted: np.ndarray[Any, Any], *, final: bool = False) -> dict[str, float]:
-    """Metrics of the held-out samples under `val/`, with those of the baselines beside them; `final`: after training."""
-    truth, speed = setup.val.paths.double().numpy(), setup.val.speed.double().numpy()
-    training = setup.train.paths.double().numpy()
-    out = {f"val/{name}": value for name, value in metrics.errors(predicted, truth).items()}
-    if setup.config.train.mixed_name:
-        out[setup.config.train.mixed_name] = out["val/l2_at_4.5s" if final else "val/l2_upto_4.5s"]
-    out |= {f"val/{name}": value for name, value in metrics.spread(predicted, truth, training.mean(axis=0)).items()}
-    simple = metrics.baselines(truth, speed, training)
-    out |= {f"val/ade_{name}": metrics.errors(path, truth)["ade"] for name, path in simple.items()}
-    out["val/skill_constant_velocity"] = 1 - out["val/ade"] / max(out["val/ade_constant_velocity"], 1e-9)
-    return out
-
-
 def _epoch(
     fabric: Any, setup: Setup, model: Any, optimizer: Any, schedule: Any, epoch: int, teacher: Tensor | None
 ) -> float:
@@ -206,7 +122,5 @@ def _teacher(config: Config, setup: Setup) -> Tensor | None:
     """The predictions of another run for the training samples (n, 45, 2), where one is to be learnt from."""
     if not config.train.distil_from:
         return None
-    from runvet_lab.trajectories.evaluate import load
-
     other, model = load(Path(config.train.distil_from), like=setup)
     return torch.from_numpy(predict(other, model, other.train))

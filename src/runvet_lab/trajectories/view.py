@@ -12,8 +12,8 @@ import numpy as np
 
 from runvet_lab.base.extra import need
 from runvet_lab.trajectories import metrics
-from runvet_lab.trajectories.evaluate import NotARun, load
 from runvet_lab.trajectories.samples import Pictures
+from runvet_lab.trajectories.setup import NotARun, load
 
 PAGE = Path(__file__).with_name("view.html")
 MOST = 400  # samples of one page: some 4 MB

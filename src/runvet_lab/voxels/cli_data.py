@@ -11,7 +11,8 @@ import click
 
 from runvet_lab.base.extra import MissingExtra
 from runvet_lab.voxels import data
-from runvet_lab.voxels.data import DataProblem, DataSet, Structure
+from runvet_lab.voxels.data import DataSet
+from runvet_lab.voxels.structure import DataProblem, Structure
 
 FOLDER = click.Path(path_type=Path)
 OLD = click.Path(path_type=Path, exists=True)

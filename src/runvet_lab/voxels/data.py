@@ -17,27 +17,13 @@ import numpy as np
 
 from runvet_lab.voxels.blocks import AIR
 from runvet_lab.voxels.shapes import Grid
+from runvet_lab.voxels.structure import DataProblem, Structure
 
 KEY = "voxels"
 AIRS = (0, 255)  # the two codes that are in use for air
 LABELS = ("structure_name", "label", "class", "name")
 PROMPTS = ("prompt", "text", "caption", "description")
 GAME_FILES = (".schem", ".nbt")
-
-
-class DataProblem(ValueError):
-    """A file or folder that can't be used as data; the message names it and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Structure:
-    """One structure. `voxels`: uint8 (x, y, z) block ids; `extra`: further channels (x, y, z, channels) or None."""
-
-    voxels: Grid
-    label: str
-    prompt: str
-    name: str
-    extra: Grid | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from runvet_lab.voxels.blocks import BLOCKS
-from runvet_lab.voxels.data import Structure
 from runvet_lab.voxels.shapes import SHAPES, Box, Grid, Materials
+from runvet_lab.voxels.structure import Structure
 
 SIZES: dict[str, Box] = {"normal": (16, 16, 16), "big": (16, 32, 16), "huge": (24, 64, 24)}
 CLASSES = tuple(SHAPES)

@@ -19,9 +19,9 @@ import numpy as np
 from runvet_lab.base.extra import need
 from runvet_lab.voxels import data
 from runvet_lab.voxels.blocks import BLOCKS, BY_NAME
-from runvet_lab.voxels.data import DataProblem, Structure
 from runvet_lab.voxels.post import state
 from runvet_lab.voxels.shapes import Box, Grid
+from runvet_lab.voxels.structure import DataProblem, Structure
 
 KEY = "OPENAI_API_KEY"
 LEAST = 8  # blocks of a structure

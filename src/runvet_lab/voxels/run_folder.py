@@ -22,10 +22,11 @@ import runvet
 from runvet_lab.base import config as configs
 from runvet_lab.voxels import data as structures
 from runvet_lab.voxels.config import Config
-from runvet_lab.voxels.data import DataSet, Structure
+from runvet_lab.voxels.data import DataSet
 from runvet_lab.voxels.diffusion.schedule import signal, visited
 from runvet_lab.voxels.metrics import Quality, score
 from runvet_lab.voxels.shapes import Grid
+from runvet_lab.voxels.structure import Structure
 from runvet_lab.voxels.tokens import Vocabulary
 
 CONFIG = "config.yaml"

@@ -14,8 +14,8 @@ import numpy as np
 
 from runvet_lab.base.extra import need
 from runvet_lab.voxels.blocks import AIR, BY_NAME, name
-from runvet_lab.voxels.data import DataProblem, Structure
 from runvet_lab.voxels.shapes import Grid
+from runvet_lab.voxels.structure import DataProblem, Structure
 
 DATA_VERSION = 3465  # Minecraft 1.20.1: newer games convert it when they load
 CELLS = 1 << 24  # most cells of a structure that are read

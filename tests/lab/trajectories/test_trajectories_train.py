@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.spatial.distance import cdist
 
 from runvet_lab.base import config as configs
-from runvet_lab.trajectories import evaluate, losses, metrics, train, view
+from runvet_lab.trajectories import evaluate, losses, metrics, setup, train, view
 from runvet_lab.trajectories.config import Config, Model, Train
 from runvet_lab.trajectories.model import Regressor, Sentence, freeze, velocity_prior
 
@@ -61,7 +61,7 @@ def test_resuming_is_exact(run, tmp_path):
     finally:
         train._epoch = before
     train.train(whole, first, resume=True)
-    weights = [evaluate.load(folder, checkpoint="last")[1].state_dict() for folder in (tmp_path / "one", first)]
+    weights = [setup.load(folder, checkpoint="last")[1].state_dict() for folder in (tmp_path / "one", first)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert [row["train/loss"] for row in rows(first)] == [row["train/loss"] for row in rows(tmp_path / "one")]
 
@@ -82,8 +82,8 @@ def test_evaluation_and_page(run):
     assert off == sorted(off, reverse=True)
     with pytest.raises(view.NotARun, match="not evaluated yet"):
         view.page(run / "data", 5)
-    with pytest.raises(evaluate.NotARun, match=r"config\.yaml"):
-        evaluate.load(run / "data")
+    with pytest.raises(setup.NotARun, match=r"config\.yaml"):
+        setup.load(run / "data")
 
 
 @pytest.mark.parametrize("head", ["residual_cv", "tokens"])
@@ -105,9 +105,9 @@ def test_distillation_and_frozen_pictures(run, tmp_path, monkeypatch):
     pairs = [*SMALL[1:], f"data.root={run / 'data'}", f"train.distil_from={run}", "train.epochs=1"]
     monkeypatch.setenv("FREEZE_BACKBONE", "1")
     config = configs.load(Config, [], pairs)
-    before = {name: value.clone() for name, value in train.prepare(config, tmp_path / "a").model.state_dict().items()}
+    before = {name: value.clone() for name, value in setup.prepare(config, tmp_path / "a").model.state_dict().items()}
     train.train(config, tmp_path / "b")
-    after = evaluate.load(tmp_path / "b", checkpoint="last")[1].state_dict()
+    after = setup.load(tmp_path / "b", checkpoint="last")[1].state_dict()
     moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert moved == {"head", "motion", "text"}
 

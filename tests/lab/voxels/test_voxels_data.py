@@ -13,8 +13,8 @@ from scipy import ndimage
 
 from runvet_lab.voxels import cli_data, data, schematics
 from runvet_lab.voxels.blocks import BLOCKS
-from runvet_lab.voxels.data import DataProblem, Structure
 from runvet_lab.voxels.generate import CLASSES, SIZES, distinct, founding, generate
+from runvet_lab.voxels.structure import DataProblem, Structure
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=list(SIZES))
