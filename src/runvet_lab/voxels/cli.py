@@ -73,7 +73,10 @@ def train(
             config = load(Config, [named(name) for name in names], [*more, *pairs])
         if device:
             config.launch.accelerator = device
-        result = Trainer(config, out, click.echo).run(resume=resume)
+        trainer = Trainer(config, out, click.echo)
+        result = trainer.run(resume=resume)
+    if not trainer.fabric.is_global_zero:
+        return
     why = {"patience": "no better for as long as configured", "signal": "asked to stop"}.get(result.stopped, "done")
     click.echo(f"{why} at step {result.step:,} after {result.seconds:.0f} s; judge it with: runvet check {out}")
     if result.quality:

@@ -41,7 +41,8 @@ class Model(nn.Module):
             if any(length % self.factor for length in size):
                 raise ValueError(f"train.coarse: {self.factor} does not divide the size {size}")
             small = (size[0] // self.factor, size[1] // self.factor, size[2] // self.factor)
-            self.coarse = nets.build(net, process.coarse_inputs, process.outputs, small, config.text.width)
+            part = replace(net, patch=max(1, net.patch // self.factor))  # as many patches as in the whole grid
+            self.coarse = nets.build(part, process.coarse_inputs, process.outputs, small, config.text.width)
             self.small = small
 
     def forward(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Tensor:
