@@ -80,3 +80,46 @@ def test_segments_grow_and_steps_never_go_back_inside_one(steps: list[int]) -> N
     assert (np.diff(series.segment) >= 0).all()
     assert all((np.diff(part.step) >= 0).all() for part in series.segments())
     assert series.segment[-1] == int((np.diff(steps) < 0).sum())
+
+
+def test_one_row_without_a_step_does_not_cost_the_axis() -> None:
+    sink = Sink("train.log", "text")
+    for i in range(50):
+        sink.row({"loss": 1 / (1 + i)}, step=float(i * 10) if i != 49 else None, line=i + 1)
+    told = numbered(sink.close()[0])
+    (loss,) = told.series
+    assert loss.axis == "step"
+    assert loss.step[-1] == 480
+    assert "no step" in told.problems[0].why
+    assert told.problems[0].line == 50
+
+
+def test_many_points_without_a_step_are_left_alone() -> None:
+    sink = Sink("train.log", "text")
+    for i in range(50):
+        sink.row({"loss": 1 / (1 + i)}, step=float(i) if i % 5 else None, line=i + 1)
+    assert numbered(sink.close()[0]).series[0].axis == "point"
+
+
+def test_steps_that_count_to_the_same_number_again_and_again_are_one_run() -> None:
+    told = log([("loss", i % 12, None, i + 1) for i in range(120)])
+    (loss,) = told.series
+    assert loss.step.tolist() == list(range(120))
+    assert set(parts(told, "loss")) == {0}
+
+
+def test_crashes_at_different_steps_stay_restarts() -> None:
+    steps = [s for top in (7, 9, 8, 11, 10, 12) for s in range(top)]
+    told = log([("loss", step, None, line + 1) for line, step in enumerate(steps)])
+    assert parts(told, "loss")[-1] == 5
+
+
+@given(st.lists(st.integers(0, 5), max_size=60))
+def test_parts_of_a_series_are_all_of_it(numbers: list[int]) -> None:
+    from dataclasses import replace
+
+    made = log([("loss", step, None, step + 1) for step in range(len(numbers) + 1)]).series[0]
+    one = replace(made, segment=np.array([*numbers, 0], np.int64))
+    found = list(one.segments())
+    assert [int(p.segment[0]) for p in found] == sorted(set(one.segment.tolist()))
+    assert sorted(v for p in found for v in p.step.tolist()) == one.step.tolist()

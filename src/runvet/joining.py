@@ -11,6 +11,8 @@ import numpy as np
 
 from runvet.run import Log, Series
 
+PROBES = 64  # points of a series that are looked up in another
+
 
 def key(name: str) -> str:
     """A metric's name without case and with one separator, to compare names across tools."""
@@ -87,7 +89,10 @@ def join(logs: Sequence[Log]) -> tuple[Series, ...]:
                 continue
             one = _once(one)
             mine = kept.setdefault(key(one.name), [])
-            twin = next((i for i, other in enumerate(mine) if _close(one, other) or _begins(one, other)), None)
+            twin = next(
+                (i for i, other in enumerate(mine) if _close(one, other) or _begins(one, other) or _part(one, other)),
+                None,
+            )
             if twin is None:
                 mine.append(one)
             elif _richness(one) > _richness(mine[twin]):
@@ -104,6 +109,29 @@ def _begins(a: Series, b: Series) -> bool:
     if n < 2 or a.stride != b.stride or not np.array_equal(a.step[:n], b.step[:n], equal_nan=True):
         return False
     return bool(np.isfinite(a.step[:n]).all() and np.array_equal(a.value[:n], b.value[:n], equal_nan=True))
+
+
+def _part(a: Series, b: Series) -> bool:
+    """Whether all points of the shorter series stand in the other at the same steps, up to the digits it was printed with."""
+    few, many = sorted((a, b), key=lambda s: s.total)
+    if len(few) < 5 or few.files == many.files or not (np.isfinite(few.step).all() and np.isfinite(many.step).all()):
+        return False
+    if few.minimum == few.maximum:
+        return False
+    order = np.argsort(many.step, kind="stable")
+    steps, values = many.step[order], many.value[order]
+    for i in np.unique(np.linspace(0, len(few) - 1, PROBES).astype(np.int64)).tolist():
+        low, high = np.searchsorted(steps, few.step[i]), np.searchsorted(steps, few.step[i], side="right")
+        near = np.abs(values[low:high] - few.value[i]) <= last_digit(float(few.value[i]))
+        if not (near.any() or (np.isnan(few.value[i]) and np.isnan(values[low:high]).any())):
+            return False
+    return True
+
+
+def last_digit(value: float) -> float:
+    """Half a unit of the last digit that a value was printed with (and a little), as far as its digits tell."""
+    digits, _, power = f"{value:.12g}".partition("e")
+    return 0.51 * 10.0 ** (int(power or 0) - len(digits.partition(".")[2]))
 
 
 def _richness(series: Series) -> tuple[int, int, int]:
@@ -190,7 +218,8 @@ def distinct(series: Sequence[Series]) -> tuple[Series, ...]:
     for one in sorted(series, key=lambda s: -s.total):
         if one.role is None or not any(other.role == one.role and _repeats(one, other) for other in out):
             out.append(one)
-    return tuple(s for s in series if any(s is kept for kept in out))
+    kept = {id(s) for s in out}
+    return tuple(s for s in series if id(s) in kept)
 
 
 def _repeats(sparse: Series, dense: Series) -> bool:

@@ -114,12 +114,12 @@ class Series:
 
     def segments(self) -> Iterator[Series]:
         """The uninterrupted parts, in order; a series without seams gives itself."""
-        numbers = np.unique(self.segment)
-        if len(numbers) == 1:
+        if not len(self) or (self.segment[0] == self.segment[-1] and not np.diff(self.segment).any()):
             yield self
-        else:
-            for number in numbers:
-                yield self.pick(self.segment == number)
+            return
+        order = np.argsort(self.segment, kind="stable")
+        for part in np.split(order, np.flatnonzero(np.diff(self.segment[order])) + 1):
+            yield self.pick(part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +190,11 @@ class Setting:
     value: Plain
     source: str
     line: int = 0
+
+    @property
+    def where(self) -> str:
+        """`config.yaml:12`, or the file alone where the line is unknown."""
+        return f"{self.source}:{self.line}" if self.line > 0 else self.source
 
     @property
     def number(self) -> float | None:

@@ -266,3 +266,13 @@ def test_artifacts(folder: str, file: str) -> None:
     truth = json.loads((shared("corpus/artifacts") / "truth.json").read_text())[folder]["metrics"]
     log = read("delimited", shared(f"corpus/artifacts/{folder}/{file}"))
     assert [name for name, wanted in truth.items() if not matches(log, name, wanted)] == []
+
+
+def test_a_quote_that_is_not_closed_costs_no_rows(tmp_path: Path) -> None:
+    rows = ["step,loss,note", *(f"{i},{1 / (i + 1):.5f},ok" for i in range(3_000))]
+    rows[11] = '10,0.09,"abc'
+    rows[500] = '499,0.002,"two\nlines, of text"'
+    log = read("delimited", write(tmp_path, "log.csv", "\n".join(rows) + "\n"))
+    assert series(log)["loss"].total == 3_000
+    assert [p.line for p in log.problems] == [12]
+    assert "quote" in log.problems[0].why

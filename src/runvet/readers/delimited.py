@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -200,18 +201,33 @@ class _Table(Lines):
                 yield number, line.rstrip("\r").split(self.delimiter)
 
     def quoted(self, physical: list[str]) -> Iterator[tuple[int, list[str]]]:
-        reader = csv.reader((line + "\n" for line in physical), delimiter=self.delimiter, skipinitialspace=True)
-        while True:
-            begin = reader.line_num + 1
-            try:
-                row = next(reader)
-            except StopIteration:
+        begin = 0
+        while begin < len(physical):
+            lines = (physical[i] + "\n" for i in range(begin, len(physical)))
+            reader = csv.reader(lines, delimiter=self.delimiter, skipinitialspace=True)
+            first = begin
+            for at, row, failed in _told(reader):
+                end = first + reader.line_num
+                begin = first + at
+                if failed or self.swallows(physical[begin + 1 : end]):
+                    self.sink.problem(
+                        f"a row cannot be parsed: {failed or 'a quote is not closed in its line'}",
+                        line=self.line + begin + 1,
+                    )
+                    row = physical[begin].rstrip("\r").split(self.delimiter) if not failed else []
+                    end = begin + 1
+                if any(row) and not row[0].lstrip().startswith("#"):
+                    yield self.line + begin + 1, row
+                begin = end
+                if end != first + reader.line_num:
+                    break  # read the lines again that it took for a part of a cell
+            else:
                 return
-            except csv.Error as error:
-                self.sink.problem(f"a row cannot be parsed: {error}", line=self.line + begin)
-                continue
-            if any(row) and not row[0].lstrip().startswith("#"):
-                yield self.line + begin, row
+
+    def swallows(self, lines: list[str]) -> bool:
+        """Whether lines that a cell goes on in are rows of their own: as many cells as names, a number first."""
+        rows = (line.split(self.delimiter) for line in lines)
+        return any(len(row) == len(self.names) and is_number(row[0].strip()) for row in rows)
 
     def flush(self, rows: list[list[str]], lines: list[int]) -> None:
         rows, lines = self.regular(rows, lines)
@@ -247,6 +263,19 @@ class _Table(Lines):
             elif len(row) < width:
                 rows[i] = row + [""] * (width - len(row))
         return [rows[i] for i in kept], [lines[i] for i in kept]
+
+
+def _told(reader: Any) -> Iterator[tuple[int, list[str], str]]:
+    """The rows of a csv reader, each with the line before it, and what was wrong with it."""
+    while True:
+        at, row, failed = reader.line_num, [], ""
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            failed = str(error)
+        yield at, row, failed
 
 
 def _is_copy(name: str, names: tuple[str, ...]) -> bool:
