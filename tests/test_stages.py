@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import runvet
 from runvet.api import read
 from runvet.joining import key
 from runvet.stages import home_of
@@ -139,3 +140,30 @@ def test_a_chart_export_of_two_runs_is_two_stages(tmp_path: Path) -> None:
         ("large", "train_loss", 90),
     ]
     assert stages[0].series[0].name == "small - train/loss"
+
+
+def test_many_folds_get_names_by_their_folders(tmp_path: Path) -> None:
+    for i in range(6):
+        folder = tmp_path / f"exp{i}" / "fold1"
+        folder.mkdir(parents=True)
+        (folder / "metrics.csv").write_text("step,loss\n" + "".join(f"{s},{1 / (s + i + 1):.4f}\n" for s in range(30)))
+    assert sorted(s.name for s in runvet.read(tmp_path).stages) == [
+        "exp1/fold1",
+        "exp2/fold1",
+        "exp3/fold1",
+        "exp4/fold1",
+        "exp5/fold1",
+        "fold1",
+    ]
+
+
+def test_a_link_to_a_folder_elsewhere_is_told(tmp_path: Path) -> None:
+    real, run = tmp_path / "real", tmp_path / "run"
+    (real / "logs").mkdir(parents=True)
+    run.mkdir()
+    (real / "logs" / "metrics.csv").write_text("step,loss\n1,2\n2,1\n")
+    (run / "logs").symlink_to(real / "logs")
+    (run / "loop").symlink_to(run)
+    report = runvet.check(run)
+    assert "logs is a link to a folder elsewhere" in report.why_not_judged
+    assert [i.source for i in runvet.read(run).ignored] == ["logs"]

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from runvet.checkpoints.places import Place, RemotePath, place
 from runvet.readers import Reader, load, readers
-from runvet.run import Ignored, Log, Problem
+from runvet.run import LINKED, Ignored, Log, Problem
 from runvet.segments import numbered
 from runvet.sink import POINTS, Sink
 from runvet.source import Source, describe
@@ -60,14 +60,19 @@ def expand(paths: Sequence[str]) -> list[Place]:
     return out
 
 
-def files(root: Path) -> Iterator[Path]:
-    """Every regular file below a folder in the order of names; a file reached twice through links comes once."""
+def files(root: Path, elsewhere: list[Path] | None = None) -> Iterator[Path]:
+    """Every regular file below a folder in the order of names; a file reached twice through links comes once.
+
+    Links to folders are not followed: they may lead to all data of a machine. Those that leave `root` go to `elsewhere`.
+    """
     if not root.is_dir():
         yield root
         return
     seen: set[tuple[int, int]] = set()
     for folder, folders, names in os.walk(root, followlinks=False):
         folders[:] = sorted(f for f in folders if f not in SKIP_FOLDERS)
+        if elsewhere is not None:
+            elsewhere += [p for f in folders if (p := Path(folder, f)).is_symlink() and not _inside(p, root)]
         for name in sorted(names):
             path = Path(folder, name)
             try:
@@ -77,6 +82,13 @@ def files(root: Path) -> Iterator[Path]:
             if path.is_file() and (stat.st_dev, stat.st_ino) not in seen:
                 seen.add((stat.st_dev, stat.st_ino))
                 yield path
+
+
+def _inside(link: Path, root: Path) -> bool:
+    try:
+        return link.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # a loop of links
+        return False
 
 
 def other(name: str) -> str | None:
@@ -115,7 +127,8 @@ def discover(root: Path, *, points: int | None = POINTS, look: Look = look_at, r
     found = Found()
     claimed: list[tuple[Source, Reader]] = []
     found.problems += [Problem(root.name, why) for why in load()[1]]
-    for path in files(root):
+    elsewhere: list[Path] = []
+    for path in files(root, elsewhere):
         relative = path.relative_to(root).as_posix() if root.is_dir() else path.name
         kind = other(relative) if path != root else None
         if kind:
@@ -130,6 +143,7 @@ def discover(root: Path, *, points: int | None = POINTS, look: Look = look_at, r
             found.ignored.append(Ignored(relative, "empty" if not source.size else "no reader knows it"))
         else:
             claimed.append((source, reader))
+    found.ignored += [Ignored(p.relative_to(root).as_posix(), LINKED) for p in elsewhere]
     crowd = Counter((source.name, reader.name) for source, reader in claimed if reader.kind == "settings")
     for source, reader in claimed:
         many = crowd[source.name, reader.name]

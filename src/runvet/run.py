@@ -273,6 +273,9 @@ class Stage:
         return None
 
 
+LINKED = "a link to a folder elsewhere; give that folder as well"
+
+
 @dataclass(frozen=True, slots=True)
 class Ignored:
     """A file that was not read as a log, and why."""

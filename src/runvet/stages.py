@@ -187,7 +187,7 @@ def _simultaneous(a: _Group, b: _Group) -> bool:
 def _name(groups: list[_Group], root: str, config: Config) -> tuple[Stage, ...]:
     """Stages with unique names: the label, else the last folder, else the path's own name."""
     base = PurePosixPath(root).name or "run"
-    names: list[str] = []
+    names: dict[str, None] = {}
     for group in groups:
         folder = group.home[-1] if group.home else ""
         name = group.label.replace(" ", "_") if group.label and (len(groups) > 1 or not folder) else folder
@@ -196,9 +196,14 @@ def _name(groups: list[_Group], root: str, config: Config) -> tuple[Stage, ...]:
             name = base
         if name in names and folder and folder != name:
             name = f"{folder}/{name}"
+        for above in reversed(group.home[:-1]):
+            if name not in names:
+                break
+            name = f"{above}/{name}"
+        number = 2
         while name in names:
-            name += "'"
-        names.append(name)
+            name, number = f"{name.removesuffix(f' {number - 1}')} {number}", number + 1
+        names[name] = None
     return tuple(
         Stage(
             name,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from runvet.engine import Outcome
 from runvet.report import KINDS, Checks, Finding, PlannedAction, Unchecked, Verdict
 from runvet.rules import Rule
-from runvet.run import Run, Stage
+from runvet.run import LINKED, Run, Stage
 
 # A stage on which fewer checks of its curves ran than this is not judged, however silent they were.
 ENOUGH = 3
@@ -115,7 +115,9 @@ def _listed(outcomes: Sequence[Outcome], state: str) -> tuple[Unchecked, ...]:
 def why_not_judged(run: Run) -> str:
     """One sentence for a run that could not be judged."""
     if not run.readers:
-        return "no log was found: no file here is of a format that runvet reads"
+        linked = next((i.source for i in run.ignored if i.why == LINKED), "")
+        more = f"; {linked} is {LINKED}" if linked else ""
+        return f"no log was found: no file here is of a format that runvet reads{more}"
     if not any(stage.series for stage in run.stages):
         return "the files were read, and none holds a metric"
     return "too few points or metrics for the checks of curves"

@@ -360,3 +360,28 @@ def test_import_needs_no_torch_and_its_absence_is_one_line(tmp_path: Path) -> No
     )
     code = "import runvet.checkpoints, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("lying", ["nothing", "plain", "saved"])
+def test_a_rename_that_fails_leaves_what_was_there(lying: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "last.pt"
+    old = {"model": {"w": torch.ones(3)}}
+    if lying == "plain":
+        torch.save(old, path)
+    elif lying == "saved":
+        save(path, model=old["model"], step=1)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(write_module.atomic, "commit_file", full)
+    with pytest.raises(SaveFailed):
+        save(path, model={"w": torch.zeros(500)}, step=2)
+    monkeypatch.undo()
+    if lying == "nothing":
+        assert list(tmp_path.iterdir()) == []
+    else:
+        assert load(path)["model"]["w"].tolist() == [1, 1, 1]
+    save(path, model={"w": torch.zeros(5)}, step=3)
+    assert verify(path) == []
+    assert load(path)["model"]["w"].tolist() == [0] * 5

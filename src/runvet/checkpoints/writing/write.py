@@ -179,14 +179,26 @@ def _as_folder(made: Path, final: Path, state: Mapping[str, Any], facts: Facts, 
 
 
 def _as_file(made: Path, final: Path, state: Mapping[str, Any], facts: Facts, verify: Verify) -> Manifest:
-    """The manifest goes first and names the file that it replaces: a crash in between leaves a known file."""
+    """The manifest goes first and names the file that it replaces: a crash in between leaves a known file.
+
+    A file that lies there without a manifest cannot be named: it is replaced first, and is whole in between.
+    """
     entry, counts = write_state(made, final.name, state, verify)
     manifest = described(state, (entry,), counts, facts)
     side = manifests.sidecar(final)
     before = _lying(side) if final.exists() else None
+    if before is None and final.exists():
+        atomic.commit_file(made, final)
+        atomic.write(side, manifest.to_json())
+        return manifest
     pending = replace(manifest, replaces=replace(before, replaces=None)) if before else manifest
     atomic.write(side, pending.to_json())
-    atomic.commit_file(made, final)
+    try:
+        atomic.commit_file(made, final)
+    except OSError:
+        if before is None:
+            side.unlink(missing_ok=True)
+        raise
     if before is not None:
         with contextlib.suppress(OSError):  # the save is complete; that the manifest names both files does no harm
             atomic.write(side, manifest.to_json())
