@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as fuzz
 from hypothesis import strategies as st
-from reading import claim, matches, read, series, settings, write
+from reading import claim, matches, read, reader_of, series, settings, write
 
+from runvet.source import describe
 from shared import shared
 
 LIGHTNING = "epoch,step,train_loss,val_loss\n0,9,1.5,\n0,9,,1.4\n1,19,1.25,\n1,19,,1.1\n"
@@ -276,3 +277,30 @@ def test_a_quote_that_is_not_closed_costs_no_rows(tmp_path: Path) -> None:
     assert series(log)["loss"].total == 3_000
     assert [p.line for p in log.problems] == [12]
     assert "quote" in log.problems[0].why
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("per_sample.csv", "id,loss,correct\nimg_0,0.1,1\nimg_1,0.2,1\nimg_2,0.3,0\n"),
+        ("roc.csv", "threshold,tpr,accuracy\n1.0,0.0,0.5\n0.9,0.1,0.6\n0.8,0.3,0.7\n"),
+        ("data/train.csv", "policy,age,score,loss\n0,42,317.0,23.59\n2,21,603.1,29.48\n4,23,302.3,34.52\n"),
+        ("words.csv", "scene,psnr,ssim\nbonsai,30.1,0.9\ngarden,27.0,0.8\nroom,31.5,0.92\n"),
+    ],
+)
+def test_tables_of_items_are_no_curves(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    assert reader_of("delimited").claims(describe(write(tmp_path, name, text), name)) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("data/metrics.csv", "step,loss\n0,1.5\n1,1.2\n2,1.1\n"),
+        ("days.csv", "date,loss\n2026-01-01,1.5\n2026-01-02,1.2\n2026-01-03,1.1\n"),
+        ("loss.csv", "loss,acc\n1.5,0.1\n1.2,0.3\n1.1,0.4\n"),
+    ],
+)
+def test_tables_of_moments_stay_curves(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    assert reader_of("delimited").claims(describe(write(tmp_path, name, text), name)) > 0

@@ -26,9 +26,10 @@ _MODEL_STATES = {
     "encoder",
     "decoder",
 }
+# Infinite on purpose: masks (not mask tokens, which are trained), and extremes that nothing was seen of yet.
 _MASKS = re.compile(
-    r"(?i)(?:^|[._])(?:\w*mask\w*|running_(?:min|max|var)|min_val|max_val|\w*inf\w*)$"
-)  # infinite on purpose
+    r"(?i)(?:^|[._])(?:(?:\w+_)?mask(?:s|_bias|ed_bias)?|running_(?:min|max)|min_val|max_val|(?:neg_?)?inf(?:inity)?)$"
+)
 
 
 def own_problems(checkpoint: Checkpoint, root: str, role: Role | None) -> list[Problem]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from runvet.readers._axes import axis_of, is_metric_name
+from runvet.readers._axes import axis_of, is_metric_name, normal
 from runvet.readers._cells import BLANK, is_number
 
 SAMPLE = 60  # lines that decide
@@ -131,6 +131,30 @@ def looks_logged(layout: Layout) -> bool:
         return False
     cells = [cell for row in layout.rows for cell in row if cell.strip().lower() not in BLANK]
     return not layout.rows or sum(map(is_number, cells)) * 3 >= len(cells) > 0
+
+
+# What a row stands for where it is no moment of a training: an item, a class, a threshold.
+_ITEMS = frozenset(
+    "id idx uid sample sample_id item image image_id image_name img img_path file filename file_name path key name user user_id"
+    " class class_id class_name category label target threshold thresholds text sentence question prompt".split()
+)
+_DATA = frozenset("data dataset datasets raw annotations labels splits".split())
+
+
+def of_items(layout: Layout, folders: Sequence[str]) -> bool:
+    """Whether the rows of a table are items (of data, of an evaluation) rather than moments of a training.
+
+    Never where a step or an epoch is counted. Else where the first column names items, classes or thresholds, or
+    holds a different word in every row, and where the table lies in a folder of data.
+    """
+    if any((axis_of(n) or ("index",))[0] in ("step", "epoch") for n in layout.names):
+        return False
+    lead = normal(layout.names[0])
+    if any(f.lower() in _DATA for f in folders) or lead in _ITEMS:
+        return True
+    first = [row[0].strip() for row in layout.rows if row]
+    each = len(first) >= 3 and len(set(first)) == len(first)  # another one in every row
+    return each and axis_of(lead) is None and not any(is_number(cell) for cell in first)
 
 
 def is_header(row: Sequence[str], names: Sequence[str]) -> bool:

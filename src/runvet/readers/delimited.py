@@ -20,7 +20,7 @@ import numpy.typing as npt
 from runvet.readers import Reader
 from runvet.readers._axes import axis_of
 from runvet.readers._cells import column, is_number, plain_block
-from runvet.readers._layout import Layout, is_header, looks_logged, sniff, split
+from runvet.readers._layout import Layout, is_header, looks_logged, of_items, sniff, split
 from runvet.readers._lines import head_lines, utf8_blocks
 from runvet.readers._modes import mode_columns
 from runvet.readers._resume import Lines
@@ -42,7 +42,7 @@ def claims(source: Source) -> float:
         return 0.0
     if any(line.startswith("#{") for line in layout.comments) and {"r", "l", "t"} <= set(layout.names):
         return 0.95  # monitor.csv of gym and stable-baselines3
-    if not looks_logged(layout):
+    if not looks_logged(layout) or of_items(layout, source.relative.split("/")[:-1]):
         return 0.0
     if sure >= 0.9:
         return sure if layout.headed else 0.5

@@ -20,7 +20,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("loss-scale", r"(?:overflow|reduc|increas|skipp|lower|decreas)[^\n]{0,100}(?:loss|grad)[ _]?scale|loss[ _]scale[^\n]{0,40}(?:overflow|reduc|increas|skip|lower|decreas|to:? \d)|gradient overflow|overflow detected"),
         ("tracker-dropped", r"less than the current step|must only increase|steps must be monotonically|must be logged in increasing|out of order[^\n]{0,40}step|dropp\w+[^\n]{0,60}(?:history|log|metric|summary)"),
         ("checkpoint-saved", rf"\bsav(?:ed|ing|e)\b{_ANY}(?:checkpoint|model|ckpt|weights|state|\.pth?\b|\.ckpt|\.h5|safetensors)|(?:checkpoint|model|weights|ckpt)\b{_ANY}\b(?:was |is |successfully )?saved|\b(?:wrote|written|writing|dumped|dumping|stored|storing) (?:the |a |new |latest |best |full |model ){{0,3}}(?:checkpoint|ckpt|model|weights)|(?:checkpoint|ckpt|model|weights) (?:was |is |successfully |has been )?(?:written|stored|dumped)\b|保存模型|模型已保存|保存检查点"),
-        ("best", r"(?<![a-z'\"/])best(?![a-z@'\"])[^\n]{0,80}(?:model|dice|loss|acc|score|valid|epoch|map|iou|so far|metric|result|ppl|psnr|reward|f1|bleu|checkpoint)"),
+        ("best", r"(?<![a-z'\"/])best(?![a-z@'\"])[^\n]{0,80}(?:model|dice|loss|acc|score|valid|epoch|map|iou|so far|metric|result|ppl|psnr|reward|f1|bleu|checkpoint)|\bimproved from [-+.\deE]+ to [-+.\deE]+"),
         ("finished", r"(?:^|[^\w])(?:training|train|optimization|run|experiment) (?:is |was |has )?(?:now )?(?:complete|completed|finished|done|ended|over)\b|(?:finished|completed|done with|end of) training\b|^\W*(?:total )?training time|训练完成|训练结束|训练完毕|学習完了|학습 완료|huấn luyện hoàn|entrenamiento completado|training terminé|обучение завершено"),
     )
 )  # fmt: skip
@@ -84,6 +84,12 @@ def kinds(text: str, level: str, metric: bool) -> tuple[str, ...]:
     return tuple(found)
 
 
+# What stands beside the value of a best model: where it is saved, which of the kept ones it is.
+_ASIDE = re.compile(
+    r"""(?i)(['"])[^'"\s]*[/.=][^'"\s]*\1|\S+\.(?:ckpt|pth?|pkl|h5|keras|safetensors|bin|npz)\b|\btop[ -]\d+"""
+)
+
+
 def value_of(kind: str, text: str) -> float | str | None:
     """The number or word that an event of this kind carries, where the line says it."""
     if kind in {"resume", "checkpoint-saved"}:
@@ -111,7 +117,7 @@ def value_of(kind: str, text: str) -> float | str | None:
         scale = None if "hysteresis" in text.lower() else _SCALE.search(text)
         return _float(scale[1]) if scale else None
     if kind in {"tracker-dropped", "best"}:
-        numbers = _NUMBERS.findall(text[:400])
+        numbers = _NUMBERS.findall(_ASIDE.sub(" ", text[:400]))
         return _float(numbers[0] if kind == "tracker-dropped" else numbers[-1]) if numbers else None
     return None
 

@@ -141,7 +141,9 @@ def _fill(plan: Plan, gaps: list[str], found: list[Atom], names: list[Name]) -> 
         counted = atom.kind == "fraction" and words.is_phase(name.text)
         aside = index > 0 and gaps[index].rstrip().endswith("(")
         if not name.text or counted:
-            if atom.kind == "fraction" and plan.step < 0 and not aside and (counted or _free(gaps[index])):
+            if atom.kind == "fraction" and _second(plan, found, gaps, index):
+                plan.epoch, plan.epochs, plan.step, plan.steps = plan.step, plan.steps, atom.first, atom.first + 1
+            elif atom.kind == "fraction" and plan.step < 0 and not aside and (counted or _free(gaps[index])):
                 plan.step, plan.steps, plan.rank, plan.within = atom.first, atom.first + 1, 0, True
             elif atom.kind == "percent" and index == 0 and plan.percent < 0 and _free(gaps[0]):
                 plan.percent = atom.first
@@ -175,9 +177,15 @@ def _bare_count(atom: Atom, name: Name, found: list[Atom], gaps: list[str], inde
     return bool(alone) and index + 1 < len(found) and gaps[index + 1].isspace()
 
 
+def _second(plan: Plan, found: list[Atom], gaps: list[str], index: int) -> bool:
+    """`[3/25][120/1583] loss`: of two fractions without a name, side by side at the start, the first is the epoch."""
+    alone = index == 1 and found[0].kind == "fraction" and plan.step == found[0].first and plan.epoch < 0
+    return alone and gaps[1].strip() in ("][", ")(", "] [", ",", "|", "")
+
+
 def _free(gap: str) -> bool:
     """Whether an unnamed value stands alone: nothing but brackets and separators, or a phase word, before it."""
-    text = gap.strip(" \t[(|-:,>'\"").lower()
+    text = gap.strip(" \t[](){}|-:,>'\"").lower()
     return not text or bool(words.phase(text) and len(text) < 24)
 
 
