@@ -84,6 +84,8 @@ def kinds(text: str, level: str, metric: bool) -> tuple[str, ...]:
     return tuple(found)
 
 
+# Training goes on from a checkpoint; one that is merely loaded may be tested.
+RESUMING = re.compile(r"(?i)\bresum(?:ed|ing)\b|恢复训练|继续训练")
 # What stands beside the value of a best model: where it is saved, which of the kept ones it is.
 _ASIDE = re.compile(
     r"""(?i)(['"])[^'"\s]*[/.=][^'"\s]*\1|\S+\.(?:ckpt|pth?|pkl|h5|keras|safetensors|bin|npz)\b|\btop[ -]\d+"""

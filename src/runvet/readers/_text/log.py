@@ -168,7 +168,8 @@ class TextLog:
     def _tell(self, plan: Plan, prefix: Prefix, line: int) -> None:
         session = self.session
         for kind in plan.events:
-            if kind == events.START and (session.points.count or session.crashed):
+            begins = kind == events.START or (kind == "resume" and events.RESUMING.search(prefix.text[:400]))
+            if begins and (session.points.count or session.crashed):
                 session.seam(line, f"a process starts: {prefix.text.strip()[:80]}")
             if kind == "work-dir":
                 for path in events.directories(prefix.text):

@@ -9,7 +9,7 @@ import numpy as np
 from runvet import examples
 from runvet.evidence.curves import GradNorm, TrainLoss
 from runvet.rules import Action, Measure, Sick, rule
-from runvet.run import Stage
+from runvet.run import Series, Stage
 
 
 @rule(
@@ -21,7 +21,8 @@ def non_finite_values(stage: Stage, loss: TrainLoss | None, grads: GradNorm | No
     ## What it checks
     Every logged number. Critical where a training loss or a validation metric stays non-finite to its end; a warning
     where it was finite again later. Gradient norms that are infinite while a gradient scaler searches its scale,
-    and a validation metric that is infinite before its first finite value, are left alone.
+    a validation metric that is infinite before its first finite value, and one (no loss) that never was a number while another of
+    the same evaluations always was, are left alone.
     ## Why it matters
     A NaN in the weights never leaves again: everything trained after that step is lost.
     ## What to do
@@ -42,6 +43,8 @@ def non_finite_values(stage: Stage, loss: TrainLoss | None, grads: GradNorm | No
             continue
         bad = np.flatnonzero(~np.isfinite(series.value))
         good = np.flatnonzero(np.isfinite(series.value))
+        if not len(good) and _not_computed(series, stage):
+            continue
         undefined_at_first = not len(bad) or not len(good) or good[0] > bad[-1]
         if undefined_at_first and (len(good) or series.name not in important or len(bad) < 2):
             continue
@@ -71,6 +74,14 @@ def non_finite_values(stage: Stage, loss: TrainLoss | None, grads: GradNorm | No
         )
 
 
+def _not_computed(series: Series, stage: Stage) -> bool:
+    """A metric, not a loss, that is NaN at every evaluation while others of the same split are not: nobody computes it."""
+    if "loss" in (series.role or "") or "loss" in series.name.lower() or not np.isnan(series.value).all():
+        return False
+    same = [s for s in stage.series if s.split == series.split and s.name != series.name and len(s) >= len(series)]
+    return bool(series.split) and any(not s.non_finite for s in same)
+
+
 def sick() -> Iterator[Stage]:
     """Losses that become NaN and stay so."""
     broken = examples.decay(400)
@@ -92,4 +103,6 @@ def healthy() -> Iterator[Stage]:
     yield examples.stage(loss=examples.decay(400), grad_norm=norms)
     best = examples.decay(40)
     best[0] = np.inf
+    absent = np.full(40, np.nan)
+    yield examples.stage(loss=examples.decay(400), val__loss=examples.decay(40), val__cer_ctc=absent)
     yield examples.stage(loss=examples.decay(400, start=-1.0, end=-4.0), val_loss=best)

@@ -11,7 +11,8 @@ import numpy as np
 from runvet import examples
 from runvet.report import Level
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import guilty, num, parts, place, since
+from runvet.rules._phrases import since
+from runvet.rules.loss._common import guilty, num, parts, place
 from runvet.run import Series, Stage
 from runvet.statistics import bit_constant, finite_values
 
@@ -22,7 +23,7 @@ BOUNDS = (0.0, 1.0, 100.0)
 # Words of what a metric is compared with: such a number is the same at every evaluation by construction.
 REFERENCES = frozenset(
     "baseline baselines reference chance ceiling trivial naive copy prior oracle random uniform unigram persistence "
-    "zero constant target goal limit floor".split()
+    "zero constant target goal limit floor teacher expert human".split()
 )
 
 
