@@ -27,6 +27,8 @@ BYTES = 128 << 20  # bytes of files that are read
 MANY, SMALL = 20, 4096  # files of a data set, and values of one, from which and up to which each file is one sample
 ITEMS = 20_000  # items (files, or entries of files that stack many)
 LABELS = ("label", "labels", "class", "classes", "y", "target", "targets", "category")
+TABLES = (".csv", ".jsonl", ".json", ".parquet")
+FINE = 3  # columns of measurements that make two equal rows one and the same item
 CLASSES = 1_000
 SAME = 0.02  # of the standard deviation, by which means and deviations of near arrays differ at most
 
@@ -241,6 +243,9 @@ def _labels(held: Mapping[str, Array], count: int) -> Array | None:
 
 def _stacked(entry: Entry, held: dict[str, Array], *, each: bool) -> tuple[Kind, list[Waiting]]:
     """Files that stack many items along the first axis (`x` with `y`), else one item a file."""
+    rows = _rows(held) if entry.split and entry.item.suffix in TABLES else None
+    if rows is not None:
+        return "records", _each("records", entry, list(rows[:ITEMS]), _class_names(_labels(held, len(rows))))
     main = main_array(held)
     if main is None:
         return "arrays", []
@@ -253,6 +258,22 @@ def _stacked(entry: Entry, held: dict[str, Array], *, each: bool) -> tuple[Kind,
     if main.ndim >= 2 and (labels is not None or table or (len(main) >= 20 and entry.item.suffix in (".npy", ".h5", ".hdf5"))):  # fmt: skip
         return "records", _each("records", entry, list(main[:ITEMS]), _class_names(labels))
     return "arrays", _each("arrays", entry, [main])
+
+
+def _rows(held: Mapping[str, Array]) -> Array | None:
+    """The rows of a table (n, columns) without what only numbers them; None where chance could make two rows alike."""
+    columns = {k: v for k, v in held.items() if v.ndim == 1 and np.issubdtype(v.dtype, np.number)}
+    if len({len(v) for v in columns.values()}) != 1:
+        return None
+    kept, fine = [], 0
+    for name, column in columns.items():
+        distinct = len(np.unique(column)) / max(1, len(column))
+        whole = bool(np.all(column == np.round(column)))
+        if name.lower() in LABELS or (whole and distinct == 1.0):
+            continue  # a label, or a number of the row
+        kept.append(column)
+        fine += not whole and distinct > 0.5
+    return np.stack(kept, axis=1) if fine >= FINE else None
 
 
 def _class_names(labels: Array | None) -> list[str]:

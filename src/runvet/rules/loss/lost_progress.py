@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,13 +11,17 @@ from runvet import examples
 from runvet.evidence.curves import LearningRate, TrainLoss, ValLoss, ValMetrics
 from runvet.evidence.nature import Nature
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import ends, guilty, improves, num, parts, place, since
+from runvet.rules._phrases import since
+from runvet.rules.loss._common import ends, guilty, improves, num, parts, place
 from runvet.run import Series, Stage
 from runvet.statistics import StepUp, finite_values, never_regained, rising
+
+STARTS = re.compile(r"(?i)(?:^|[._])(?:\w+_)?(?:start|begin|from|after)(?:_(?:step|iter|epoch|at))?s?$")
 
 
 @rule("LOSS102", "lost-progress", level="critical", since="0.1", explains=("LOSS103", "LOSS119"))
 def lost_progress(
+    stage: Stage,
     loss: TrainLoss,
     nature: Nature,
     lr: LearningRate | None,
@@ -60,6 +65,9 @@ def lost_progress(
     found, part = worst
     if nature.ramps:
         return Unsure(f"{part.name} steps up while {nature.ramps[0]} grows", "log each loss term unweighted")
+    begun = _begun(stage, part, found.x)
+    if begun:
+        return Unsure(f"{part.name} steps up where {begun} begins", "log each loss term unweighted")
     raised = _raised(lr, found.x)
     curves = (*(val_loss.series if val_loss else ()), *(metrics.series[:3] if metrics else ()))
     improving = [s for s in curves if s.axis == part.axis and s.total > 3 and improves(s, found.x)]
@@ -94,6 +102,25 @@ def lost_progress(
         guilty(part, x),
         level=None if heavy and not raised and not improving else "warning",
     )
+
+
+def _begun(stage: Stage, part: Series, x: float) -> str:
+    """A term of the loss that was exactly 0 until x and is not afterwards, or a setting that says that something starts there."""
+    reach = 0.02 * float(part.x()[-1] - part.x()[0])
+    for setting in stage.settings:
+        if STARTS.search(setting.key) and abs((setting.number or 0.0) - x) <= reach and x > reach:
+            return f"{setting.key} = {setting.value}"
+    for series in stage.series:
+        if (
+            series.role not in ("loss_term", "train_loss", "train_error")
+            or series.name == part.name
+            or series.axis != part.axis
+        ):
+            continue
+        before, after = (series.value[m] for m in (series.x() < x - reach, series.x() > x + reach))
+        if len(before) >= 5 and len(after) >= 5 and not before.any() and float(np.median(after)) > 0:
+            return series.name
+    return ""
 
 
 def _raised(lr: LearningRate | None, x: float) -> tuple[float, float] | None:
