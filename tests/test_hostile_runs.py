@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from runvet import api
 from runvet.config import Config
+from runvet.render import json as json_format
+from runvet.render import text
 from runvet.report import VERDICTS, to_dict
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "runs"
@@ -24,11 +26,16 @@ FUZZ = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCh
 
 
 def judged(path: Path) -> dict[str, object]:
-    """The report as JSON; raises only where runvet crashes."""
-    told = to_dict(api.check(path, Config()))
+    """The report as JSON; raises where runvet crashes: a reader, a rule, the report or its drawing as text and JSON."""
+    report = api.check(path, Config())
+    told = to_dict(report)
     json.dumps(told, allow_nan=False)
     assert told["verdict"] in VERDICTS
     assert not told["checks"]["crashed"], told["checks"]["crashed"]
+    stopped = [p for p in report.problems if "reading stopped" in p.why]  # what becomes of a reader that crashes
+    assert not stopped, stopped
+    assert text.render(report, verbose=True)
+    assert json.loads(json_format.render([report])) == json.loads(json.dumps(told))
     return told
 
 

@@ -100,6 +100,25 @@ def spoilt(**changes: Any) -> dict[str, Any]:
     return {k: v for k, v in saved.items() if v is not ...}
 
 
+def stage(**changes: Any) -> dict[str, Any]:
+    """A saved report whose stage has other fields."""
+    saved = r.to_dict(everything())
+    return {**saved, "stages": [{**saved["stages"][0], **changes}]}
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        stage(eta_s={"overall": None, "recent": None}),
+        stage(speed={"overall": 2.5, "unit": "step/s"}),
+        spoilt(reading={"points": None, "new": "words of a later version"}),
+    ],
+)
+@pytest.mark.parametrize("form", ["text", "markdown", "html", "junit"])
+def test_numbers_that_are_not_there_are_drawn_as_unknown(saved: dict[str, Any], form: str) -> None:
+    assert drawn(form, r.from_dict(saved))
+
+
 @pytest.mark.parametrize(
     ("saved", "why"),
     [
@@ -118,6 +137,14 @@ def spoilt(**changes: Any) -> dict[str, Any]:
             r"curves\[0\]\.y\[0\]",
         ),
         ([], "is an object, not list"),
+        (stage(eta_s={"overall": [1]}), r"eta_s\.overall must be a number, not list"),
+        (stage(eta_s={"recent": "soon"}), r"eta_s\.recent must be a number, not str"),
+        (stage(eta_s=[1]), "eta_s must be an object"),
+        (stage(speed={"overall": "fast", "recent": 1, "unit": "step/s"}), r"speed\.overall must be a number"),
+        (stage(speed={"overall": 1, "recent": 1}), r"speed\.unit must be str"),
+        (spoilt(reading={"points": "many"}), r"reading\.points must be a number, not str"),
+        (spoilt(reading={"seconds": [1]}), r"reading\.seconds must be a number, not list"),
+        (spoilt(reading=3), "reading must be an object"),
     ],
 )
 def test_what_is_wrong_is_named(saved: Any, why: str) -> None:

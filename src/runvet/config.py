@@ -77,7 +77,9 @@ def load(path: Path) -> Config:
 def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from None
 
 
@@ -96,13 +98,10 @@ def parse(table: Mapping[str, Any], source: str) -> Config:
     ignore = table.get("ignore", {})
     if not isinstance(ignore, dict) or not all(isinstance(v, str) and v.strip() for v in ignore.values()):
         raise ConfigError(f'{source}: ignore is a table code = "reason": every ignored rule needs its reason')
-    names = table.get("names", {})
-    if not isinstance(names, dict) or not all(isinstance(v, str) for v in names.values()):
-        raise ConfigError(f'{source}: names is a table "metric" = "role" (or "up" / "down")')
     return Config(
         tuple(select),
         dict(ignore),
-        dict(names),
+        _names(table.get("names", {}), source),
         _positive(table, "planned_steps", source),
         _positive(table, "planned_epochs", source),
         tuple(_expected(entry, source) for entry in table.get("expected", [])),
@@ -110,6 +109,22 @@ def parse(table: Mapping[str, Any], source: str) -> Config:
         _thresholds(table.get("thresholds", {}), source),
         source,
     )
+
+
+def _names(table: Any, source: str) -> dict[str, str]:
+    """Metrics with their roles or directions. Raises ConfigError for another word, naming the nearest role."""
+    from runvet.roles import ROLES
+
+    if not isinstance(table, dict) or not all(isinstance(v, str) for v in table.values()):
+        raise ConfigError(f'{source}: names is a table "metric" = "role" (or "up" / "down")')
+    for metric, told in table.items():
+        if told not in (*ROLES, "up", "down"):
+            near = [r for r in ROLES if r.endswith(f"_{told}")][:3] or difflib.get_close_matches(told, ROLES, 1)
+            hint = (
+                f"did you mean {' or '.join(map(repr, near))}?" if near else f"roles: {', '.join(ROLES)}; or up, down"
+            )
+            raise ConfigError(f"{source}: names: {told!r} of {metric!r} is no role; {hint}")
+    return dict(table)
 
 
 def _positive(table: Mapping[str, Any], key: str, source: str) -> float | None:
@@ -123,7 +138,7 @@ def _positive(table: Mapping[str, Any], key: str, source: str) -> float | None:
 
 def _thresholds(table: Any, source: str) -> dict[str, dict[str, float]]:
     if not isinstance(table, dict) or not all(isinstance(v, dict) for v in table.values()):
-        raise ConfigError(f"{source}: thresholds are tables, one a rule: [thresholds.rising-loss] share = 0.3")
+        raise ConfigError(f"{source}: thresholds are tables, one a rule: [thresholds.rising-loss] critic_factor = 6")
     for name, values in table.items():
         for key, value in values.items():
             if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -57,6 +57,20 @@ def items(data: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
     return found
 
 
+def numbers(data: Mapping[str, Any], name: str, fields: Sequence[str]) -> Mapping[str, Any]:
+    """An object that may be missing, whose fields of these names are numbers where they are there; null ones are left
+    out, others kept as they are. Raises ValueError.
+    """
+    found = data.get(name, {})
+    if not isinstance(found, Mapping):
+        raise ValueError(f"{name} must be an object, not {_named(found)}")
+    for field in fields:
+        told = found.get(field)
+        if told is not None and (isinstance(told, bool) or not isinstance(told, (int, float))):
+            raise ValueError(f"{name}.{field} must be a number, not {_named(told)}")
+    return {k: v for k, v in found.items() if k not in fields or v is not None}
+
+
 def _tuple(kind: Any, data: Any, at: str) -> tuple[Any, ...]:
     if not isinstance(data, (list, tuple)):
         raise ValueError(f"{at} must be a list, not {_named(data)}")

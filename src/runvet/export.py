@@ -11,6 +11,7 @@ from typing import IO, Any
 import numpy as np
 import orjson
 
+from runvet.report import number
 from runvet.run import Run, Series
 
 FIELDS = ("run", "stage", "segment", "name", "step", "epoch", "time", "value", "source")
@@ -56,8 +57,9 @@ def _chunks(run: str, stage: str, source: str, series: Series) -> Iterator[list[
         columns = [
             np.asarray(c[part]).tolist() for c in (series.segment, series.step, series.epoch, series.time, series.value)
         ]
+        told = [number(word) for word in (run, stage, series.name, source)]
         yield [
-            (run, stage, segment, series.name, _number(step), _number(epoch), _number(time), _value(value), source)
+            (told[0], told[1], segment, told[2], _number(step), _number(epoch), _number(time), _value(value), told[3])
             for segment, step, epoch, time, value in zip(*columns, strict=True)
         ]
 
@@ -101,7 +103,7 @@ def _batch(pa: Any, schema: Any, names: tuple[str, str, str], series: Series, pa
     size = len(series.value[part])
     columns = {"segment": pa.array(series.segment[part]), "value": pa.array(series.value[part], from_pandas=False)}
     for name, value in told.items():
-        word = pa.array([value.encode("utf-8", "replace").decode()], pa.string())
+        word = pa.array([number(value)], pa.string())
         columns[name] = pa.DictionaryArray.from_arrays(pa.array(np.zeros(size, np.int32)), word)
     for name in ("step", "epoch", "time"):
         axis = getattr(series, name)[part]

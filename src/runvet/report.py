@@ -6,6 +6,7 @@ No input or output here, and no rule. The JSON contract is described in `docs/co
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -20,6 +21,8 @@ Kind: TypeAlias = Literal["stop", "keep", "separate", "repair", "change", "measu
 Number: TypeAlias = int | float
 
 VERDICTS: tuple[Verdict, ...] = ("critical", "suspect", "not judged", "sound")  # worst first
+PACES = ("overall", "recent")  # numbers of a stage's `speed` (beside its unit) and `eta_s`
+READING = ("files", "ignored", "points", "checkpoints", "seconds")  # numbers of `reading`
 # The order in which one acts. `separate` is a cheap test that tells which of several remedies is the right one.
 KINDS: tuple[Kind, ...] = ("stop", "keep", "separate", "repair", "change", "measure")
 
@@ -89,12 +92,12 @@ class SeriesSummary:
 
 @dataclass(frozen=True, slots=True)
 class WindowSummary:
-    """Mean and median of the lead curve between two steps; `start` is exclusive of `end`."""
+    """Mean and median of the lead curve between two steps; `start` is exclusive of `end`. None beyond all floats."""
 
     start: float
     end: float
-    mean: float
-    median: float
+    mean: float | None
+    median: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,11 +270,13 @@ class Report:
 
 
 def number(value: Any) -> Any:
-    """A scalar as JSON can hold it: integral floats become integers, non-finite ones null; names that are no Unicode
-    (files are named in bytes) get question marks.
+    """A scalar as JSON can hold it: integral floats become integers, non-finite ones null, integers beyond 64 bit floats;
+    names that are no Unicode (files are named in bytes) get question marks.
     """
     if isinstance(value, str) and not value.isascii():
         return value.encode("utf-8", "replace").decode()
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return float(value) if abs(value) <= sys.float_info.max else None
     if isinstance(value, float):
         if not math.isfinite(value):
             return None
@@ -332,6 +337,7 @@ def from_dict(saved: Mapping[str, Any]) -> Report:
             "stages": [_saved_stage(s) for s in decode.items(saved, "stages")],
             "findings": [_saved_finding(f) for f in decode.items(saved, "findings")],
             "checks": {**checks, **coverage},
+            "reading": decode.numbers(saved, "reading", READING),
         },
     )
 
@@ -339,7 +345,10 @@ def from_dict(saved: Mapping[str, Any]) -> Report:
 def _saved_stage(stage: Mapping[str, Any]) -> dict[str, Any]:
     """A stage with its windows' `from` and `to` under the names that they have here."""
     windows = [{**w, "start": w.get("from"), "end": w.get("to")} for w in decode.items(stage, "windows")]
-    return {**stage, "windows": windows}
+    speed, eta = decode.numbers(stage, "speed", PACES), decode.numbers(stage, "eta_s", PACES)
+    if speed and not isinstance(speed.get("unit"), str):
+        raise ValueError("speed.unit must be str")
+    return {**stage, "windows": windows, "speed": {**dict.fromkeys(PACES), **speed} if speed else {}, "eta_s": eta}
 
 
 def _saved_finding(finding: Mapping[str, Any]) -> dict[str, Any]:
@@ -357,7 +366,7 @@ def _saved_finding(finding: Mapping[str, Any]) -> dict[str, Any]:
 
 def _stage(stage: StageSummary) -> dict[str, Any]:
     windows = [{"from": w.start, "to": w.end, "mean": w.mean, "median": w.median} for w in stage.windows]
-    return {**asdict(stage), "windows": windows}
+    return {**asdict(stage), "windows": windows, "sparkline": [v for v in stage.sparkline if math.isfinite(v)]}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -379,9 +388,9 @@ def _told(value: Number | str | None) -> Number | str | None:
 
 
 def plain(value: Any) -> Any:
-    """Nested lists, tuples and dictionaries as JSON can hold them (see `number`)."""
+    """Nested lists, tuples and dictionaries as JSON can hold them (see `number`), their keys included."""
     if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
+        return {number(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
     return number(value)

@@ -155,6 +155,14 @@ TABLE: Sequence[tuple[str, Meaning]] = (
         Meaning("loss", "down", True),
     ),
 )
+# Every role that a series can have; what a user names has to be one of them, or a direction.
+ROLES = tuple(
+    dict.fromkeys(
+        [f"{split}_{m.role}" for _, m in TABLE if m.split for split in SPLITS]
+        + [m.role for _, m in TABLE if m.role != "loss"]
+        + ["loss_term", "val_loss_term", "test_loss_term"]
+    )
+)
 _COMPILED = tuple((re.compile(pattern), meaning) for pattern, meaning in TABLE)
 _FILE = re.compile(r" \([^()]*\)$")
 _FOREIGN = re.compile("|".join(f"({part})" for part, _ in TRANSLATED), re.IGNORECASE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from runvet.cli.also import FORMATS, Also, AlsoType, Keep, write
-from runvet.cli.common import fail
+from runvet.cli.common import standard_input
 from runvet.cli.drawing import FEW, deliver, draw, summarise_step
+from runvet.cli.paths import AnyPath
 
 if TYPE_CHECKING:
     from runvet.checkpoints.places import Place
@@ -34,7 +35,7 @@ class Sizes(NamedTuple):
 
 
 @click.command("check")
-@click.argument("paths", nargs=-1, metavar="PATH...")
+@click.argument("paths", nargs=-1, type=AnyPath(), metavar="PATH...")
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to draw the report."
 )
@@ -83,31 +84,26 @@ def command(
     fail_on: str, require: tuple[str, ...], config_file: Path | None, jobs: int | None, verbose: bool,
 ) -> None:  # fmt: skip
     """Judge the runs at PATH (default: here). A folder is one run with its stages; `-` reads a log from standard input."""
-    from runvet.config import ConfigError
     from runvet.discover import expand
 
-    try:
-        targets: list[Place] = [Path("-")] if paths == ("-",) else expand(paths or (".",))
-        _known((*select, *require))
-        keep = Keep(curves, figures)
-        needed = keep.needed(form, also)
-        sizes = Sizes(
-            max(2_000, CURVES // len(targets)) if needed.curves else 0,
-            max(50_000, FIGURES // len(targets)) if needed.figures else 0,
-        )
-        several = len(targets) > FEW and jobs != 1
-        if several:
-            reports, runs = (
-                _check_many(targets, partial(configured, file=config_file, select=select, ignore=ignore), jobs, sizes),
-                None,
-            )
-        else:
-            results = [_check(path, configured(path, config_file, select, ignore), sizes) for path in targets]
-            reports, runs = [report for report, _ in results], [run for _, run in results]
-        written = write(also, reports, runs or (), keep=keep, verbose=verbose)
-    except (OSError, ConfigError) as error:
-        fail(str(error))
-    text = draw(form, keep.trimmed(reports, form), runs or (), verbose=verbose, terminal=output is None)
+    if "-" in paths and len(paths) > 1:
+        raise click.UsageError("- (a log from standard input) stands alone")
+    targets: list[Place] = [Path("-")] if paths == ("-",) else expand(paths or (".",))
+    known({"--select": select, "--ignore": ignore, "--require": require})
+    keep = Keep(curves, figures)
+    needed = keep.needed(form, also)
+    sizes = Sizes(
+        max(2_000, CURVES // len(targets)) if needed.curves else 0,
+        max(50_000, FIGURES // len(targets)) if needed.figures else 0,
+    )
+    runs: list[Run] = []
+    if len(targets) > FEW and jobs != 1:
+        reports = _check_many(targets, partial(configured, file=config_file, select=select, ignore=ignore), jobs, sizes)
+    else:
+        results = [_check(path, configured(path, config_file, select, ignore), sizes) for path in targets]
+        reports, runs = [report for report, _ in results], [run for _, run in results]
+    written = write(also, reports, runs, keep=keep, verbose=verbose)
+    text = draw(form, keep.trimmed(reports, form), runs, verbose=verbose, terminal=output is None)
     deliver(text + "".join(f"{line}\n" for line in written) if form == "text" else text, output)
     if form == "github":
         summarise_step(reports)
@@ -146,7 +142,7 @@ def _check(path: Place, config: Config, sizes: Sizes) -> tuple[Report, Run]:
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder, "stdin.log")
             with log.open("wb") as stream:
-                while block := sys.stdin.buffer.read(1 << 20):
+                while block := standard_input().read(1 << 20):
                     stream.write(block)
             run = replace(api.read(log, config), path="-")
     else:
@@ -158,13 +154,14 @@ def _check(path: Place, config: Config, sizes: Sizes) -> tuple[Report, Run]:
     return api.judge(run, config, seconds=seconds, curves=sizes.points, figures=sizes.figures), run
 
 
-def _known(selectors: Sequence[str]) -> None:
-    """Raise ConfigError for a rule that does not exist: it could never be checked."""
+def known(options: Mapping[str, Sequence[str]]) -> None:
+    """Raise ConfigError, which names the option, for a rule that does not exist: it could never be checked."""
     from runvet import engine
     from runvet.config import Config
 
-    words = tuple(s for entry in selectors for s in entry.split(",") if s)
-    engine.check_selectors(engine.collect(), Config(select=words, source="--require"))
+    for option, entries in options.items():
+        words = tuple(s for entry in entries for s in entry.split(",") if s)
+        engine.check_selectors(engine.collect(), Config(select=words, source=option))
 
 
 def status(report: Report, fail_on: str, require: Sequence[str]) -> int:

@@ -13,6 +13,7 @@ import click
 from runvet.cli.also import FORMATS
 from runvet.cli.common import fail
 from runvet.cli.drawing import deliver, draw
+from runvet.cli.paths import AnyPath
 
 if TYPE_CHECKING:
     from runvet.audit import Audit
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command("checkpoints")
-@click.argument("path", default=".", metavar="PATH")
+@click.argument("path", default=".", type=AnyPath(), metavar="PATH")
 @click.option("--deep", is_flag=True, help="Read all values, however large the files are (small ones are always read).")
 @click.option(
     "--diff", nargs=2, metavar="A B", help="Compare the weights of two checkpoints by module; each is a path or a step."
@@ -46,7 +47,7 @@ def command(
     """
     from runvet.checkpoints.places import place
     from runvet.checkpoints.problems import Damaged, Unread
-    from runvet.config import ConfigError, find, load
+    from runvet.config import find, load
 
     root = place(path)
     try:
@@ -56,7 +57,7 @@ def command(
         config = load(config_file) if config_file else find(root)
         made = _audited(root, config, deep=deep, cache=not no_cache, verifying=verifying)
         deliver(_drawn(made, form, verbose=verbose, terminal=output is None), output)
-    except (OSError, ConfigError, LookupError, Damaged, Unread) as error:
+    except (LookupError, Damaged, Unread) as error:
         fail(str(error))
     if not made.rows:
         fail(f"{path}: no checkpoint found")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import click
 
 from runvet.cli.common import fail
 from runvet.cli.drawing import deliver
+from runvet.cli.paths import LocalPath
 
 if TYPE_CHECKING:
     from runvet.artifacts.model import Artifacts
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @click.command("data")
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--against", type=click.Path(path_type=Path), help="Compare with the items of this path, class by class.")
+@click.argument("path", type=LocalPath())
+@click.option("--against", type=LocalPath(), help="Compare with the items of this path, class by class.")
 @click.option(
     "--format",
     "form",
@@ -38,25 +40,31 @@ def command(path: Path, against: Path | None, form: str, output: Path | None) ->
     Exit status: 0 when something could be read, 2 otherwise.
     """
     opened = [_opened(p) for p in (path, against) if p is not None]
-    try:
-        deliver(_drawn(form, path, against, opened), output)
-    except OSError as error:
-        fail(str(error))
+    deliver(_drawn(form, path, against, opened, output), output)
 
 
-def _drawn(form: str, path: Path, against: Path | None, opened: list[tuple[tuple[Profile, ...], Artifacts]]) -> str:
+def _drawn(
+    form: str,
+    path: Path,
+    against: Path | None,
+    opened: list[tuple[tuple[Profile, ...], Artifacts]],
+    output: Path | None,
+) -> str:
     import orjson
 
     from runvet.render import data as render
+    from runvet.render.terminal import Terminal
+    from runvet.report import plain
 
     first, other = opened[0][0], opened[1][0] if against is not None else ()
     there = str(against) if against is not None else None
     if form == "html":
         return _page(str(path), there, opened)
     if form == "text":
-        return render.as_text(str(path), first, there, other) + "\n"
+        terminal = Terminal.of(sys.stdout if output is None else None)
+        return terminal.plain(render.as_text(str(path), first, there, other)) + "\n"
     told: dict[str, Any] = {"schema_version": 1, **render.as_dict(str(path), first, there, other)}
-    return orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode() + "\n"
+    return orjson.dumps(plain(told), option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode() + "\n"
 
 
 def _page(path: str, against: str | None, opened: list[tuple[tuple[Profile, ...], Artifacts]]) -> str:
@@ -78,11 +86,8 @@ def _page(path: str, against: str | None, opened: list[tuple[tuple[Profile, ...]
 def _opened(path: Path) -> tuple[tuple[Profile, ...], Artifacts]:
     from runvet.artifacts import api
 
-    try:
-        artifacts = api.opened(path)
-        found = api.profiles(path, artifacts)
-    except FileNotFoundError as error:
-        fail(str(error))
+    artifacts = api.opened(path)
+    found = api.profiles(path, artifacts)
     if not found:
         fail(f"{path}: no grids, pictures, arrays or records that are read")
     return found, artifacts

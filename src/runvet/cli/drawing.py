@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runvet.cli.common import quiet_pipe
+from runvet.cli.common import quiet_pipe, standard_output
 
 if TYPE_CHECKING:
     from runvet.report import Report
@@ -64,13 +64,18 @@ def _names(_: Sequence[Report]) -> dict[str, str]:
 
 
 def deliver(text: str, output: Path | None) -> None:
-    """Write to the file, or to standard output as UTF-8 where that can hold it. Raises OSError."""
+    """Write to the file as UTF-8, or to standard output in its encoding; what that cannot hold (names that are no
+    Unicode) becomes question marks. Raises OSError.
+    """
     with quiet_pipe():
         if output is None:
-            sys.stdout.write(text)  # not click.echo: it strips colour that FORCE_COLOR asks for
-            sys.stdout.flush()
+            stream = standard_output()
+            encoding = getattr(stream, "encoding", None) or "utf-8"
+            # not click.echo: it strips colour that FORCE_COLOR asks for
+            stream.write(text.encode(encoding, "replace").decode(encoding))
+            stream.flush()
         else:
-            output.write_text(text, encoding="utf-8")
+            output.write_text(text, encoding="utf-8", errors="replace")
 
 
 def summarise_step(reports: Sequence[Report]) -> None:
@@ -86,5 +91,5 @@ def summarise_step(reports: Sequence[Report]) -> None:
             text[: text.rfind("\n## ", 0, SUMMARY) + 1]
             + "\nThe other runs are left out: the summary would be too long.\n"
         )
-    with Path(file).open("a", encoding="utf-8") as stream:
+    with Path(file).open("a", encoding="utf-8", errors="replace") as stream:
         stream.write(text)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
-from runvet.cli.common import fail, quiet_pipe
+from runvet.cli.common import fail, quiet_pipe, standard_output
+from runvet.cli.paths import LocalPath
 
 
 @click.command("export")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=LocalPath())
 @click.option(
     "--format",
     "form",
@@ -30,14 +30,11 @@ def command(path: Path, form: str, output: Path | None) -> None:
     from runvet.api import read
     from runvet.config import Config
 
-    try:
-        run = read(path, Config(), points=None, logs_only=True)
-    except OSError as error:
-        fail(str(error))
+    run = read(path, Config(), points=None, logs_only=True)
     for problem in run.problems:
         click.echo(f"{problem.where}: {problem.why}", err=True)
     try:
-        with quiet_pipe(), output.open("wb") if output is not None else nullcontext(sys.stdout.buffer) as stream:
+        with quiet_pipe(), output.open("wb") if output is not None else nullcontext(standard_output().buffer) as stream:
             export.write(run, stream, form)
             stream.flush()
     except ImportError as error:

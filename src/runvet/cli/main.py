@@ -7,6 +7,7 @@ import importlib
 import click
 
 import runvet
+from runvet.cli.common import clear_failures
 
 COMMANDS = {
     "check": "Judge runs: folders, files, globs.",
@@ -23,7 +24,7 @@ COMMANDS = {
 
 
 class Commands(click.Group):
-    """A group that imports a command's module only when the command is used."""
+    """A group that imports a command's module only when the command is used, and tells every failure in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's interface)
         """The names in the order of their use, not of the alphabet."""
@@ -36,6 +37,11 @@ class Commands(click.Group):
         module = importlib.import_module(f"runvet.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; no failure of it can be taken for findings."""
+        with clear_failures():
+            return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The list for --help, without importing any command."""
@@ -51,5 +57,5 @@ def main() -> None:
     runvet reads logs, configuration and events of a run without executing any of it, and gives one verdict:
     what is wrong with numbers and steps as evidence, what to do first, and what could not be checked.
 
-    Exit status: 0 sound, 1 findings, 2 could not judge.
+    Exit status: 0 sound, 1 findings, 2 could not judge, 130 interrupted.
     """

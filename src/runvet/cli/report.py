@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from runvet.cli.also import FORMATS
-from runvet.cli.common import fail
+from runvet.cli.common import fail, standard_input
 from runvet.cli.drawing import deliver, draw
+from runvet.cli.paths import AnyPath
 
 if TYPE_CHECKING:
     from runvet.report import Report
 
 
 @click.command("report")
-@click.argument("results", nargs=-1, required=True, metavar="RESULT.json...")
+@click.argument("results", nargs=-1, required=True, type=AnyPath(), metavar="RESULT.json...")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to draw it.")
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead of standard output."
@@ -29,10 +29,7 @@ def command(results: tuple[str, ...], form: str, output: Path | None, verbose: b
     Nothing is judged again: the exit status is 0, or 2 where a result could not be read.
     """
     reports = [report for name in results for report in _load(name)]
-    try:
-        deliver(draw(form, reports, verbose=verbose, terminal=output is None), output)
-    except OSError as error:
-        fail(str(error))
+    deliver(draw(form, reports, verbose=verbose, terminal=output is None), output)
 
 
 def _load(name: str) -> list[Report]:
@@ -42,11 +39,9 @@ def _load(name: str) -> list[Report]:
     from runvet.report import from_dict
 
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        data = standard_input().read() if name == "-" else Path(name).read_bytes()
         saved = orjson.loads(data)
         reports = [from_dict(one) for one in (saved if isinstance(saved, list) else [saved])]
-    except OSError as error:
-        fail(str(error))
     except orjson.JSONDecodeError as error:
         fail(f"{name}: not JSON: {error}")
     except ValueError as error:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runvet.cli.common import fail
+from runvet.cli.common import standard_output
+from runvet.cli.paths import LocalPath
 
 if TYPE_CHECKING:
     from runvet.render.terminal import Terminal
@@ -29,7 +30,7 @@ REPORT = "RUNVET_REPORT"
 
 
 @click.command("watch")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=LocalPath())
 @click.option(
     "--interval", type=click.FloatRange(min=0.05), default=10.0, show_default=True, help="Seconds between two looks."
 )
@@ -72,8 +73,7 @@ def command(
     Only what is new is read. Ends when the run says that it has finished or all planned steps are done, on Ctrl-C,
     or as told; the exit status is that of `runvet check` on the last look, where a stall that lasts is a warning.
     """
-    from runvet.cli.check import configured
-    from runvet.config import ConfigError
+    from runvet.cli.check import configured, known
     from runvet.watch import Watcher
 
     try:
@@ -82,13 +82,11 @@ def command(
         raise click.UsageError(f"--exec: {error}") from None
     if command_line is not None and not words:
         raise click.UsageError("--exec: no command")
-    try:
-        watcher = Watcher(path, configured(path, config_file, select, ignore), stall)
-        with tempfile.TemporaryDirectory(prefix="runvet-") as folder:
-            screen = _Screen(watcher, _Alarm(words, Path(folder, "report.json")))
-            screen.watch(interval, 0.0 if once else seconds, until)
-    except (OSError, ConfigError) as error:
-        fail(str(error))
+    known({"--select": select, "--ignore": ignore})
+    watcher = Watcher(path, configured(path, config_file, select, ignore), stall)
+    with tempfile.TemporaryDirectory(prefix="runvet-") as folder:
+        screen = _Screen(watcher, _Alarm(words, Path(folder, "report.json")))
+        screen.watch(interval, 0.0 if once else seconds, until)
     sys.exit(screen.finish(fail_on))
 
 
@@ -145,8 +143,8 @@ class _Screen:
         from runvet.render.terminal import Terminal
 
         self.watcher, self.alarm = watcher, alarm
-        self.terminal: Terminal = Terminal.of(sys.stdout)
-        self.live = sys.stdout.isatty()
+        self.terminal: Terminal = Terminal.of(standard_output())
+        self.live = standard_output().isatty()
         self.progress, self.drawn = "", 0.0
         self.stalled = False  # now
 

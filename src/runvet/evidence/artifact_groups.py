@@ -17,6 +17,24 @@ SOUNDS = (".wav",)
 TEXTS = (".txt", ".jsonl", ".parquet")
 
 
+class Drawn:
+    """When samples were drawn: the base of evidence with the fields `step` and `axis` (what the step counts)."""
+
+    __slots__ = ()
+    step: float | None
+    axis: str
+
+    @property
+    def when(self) -> str:
+        """`step 1,300`, or `the last samples` without a step."""
+        return f"{self.axis} {self.step:,.0f}" if self.step is not None else "the last samples"
+
+    @property
+    def since(self) -> float | None:
+        """The step for findings, None where epochs are counted."""
+        return self.step if self.axis == "step" else None
+
+
 @dataclass(frozen=True, slots=True)
 class StageGroups:
     """The groups of one stage: what its model made, and the data of the run (those of its own folder first)."""

@@ -11,7 +11,7 @@ import numpy as np
 from runvet.artifacts.grouping import DATA, words
 from runvet.artifacts.model import Array, Artifacts, Item, UnreadableError, evenly
 from runvet.evidence import Missing, provides
-from runvet.run import FloatArray, Run
+from runvet.run import FloatArray, Run, number
 
 FILES = 64  # descriptions that are opened, and as many files of arrays
 RECORDS = 400  # records of one file that are looked at
@@ -217,26 +217,24 @@ def _numbers(value: Any, n: int) -> FloatArray | None:
 
 
 def _angles(record: Mapping[str, Any]) -> FloatArray | None:
-    told = [record.get(k) for k in _ANGLES]
-    if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in told):
-        return np.array(told, np.float64)
-    return None
+    told = [n for k in _ANGLES if (n := number(record.get(k))) is not None]
+    return np.array(told) if len(told) == len(_ANGLES) else None
 
 
 def _camera(name: str, told: Mapping[str, Any]) -> Camera | None:
-    size = [v if isinstance(v := told.get(w), (int, float)) and v > 0 else None for w in ("width", "height")]
+    size = [v if (v := number(told.get(w))) is not None and v > 0 else None for w in ("width", "height")]
     k = next((m for key in ("intrinsic", "intrinsics", "K", "cam_K", "camera_matrix") if (m := _intrinsic(told.get(key))) is not None), None)  # fmt: skip
     k = _of_angle(told, size) if k is None else k
     if k is None:
         return None
-    width, height = (float(v) if v else 2 * float(k[i, 2]) for i, v in enumerate(size))
+    width, height = (v if v else 2 * float(k[i, 2]) for i, v in enumerate(size))
     extrinsic = _matrix(told.get("extrinsic", told.get("extrinsics")))
     return Camera(name, k, width, height, _mounting(told), extrinsic)
 
 
 def _of_angle(told: Mapping[str, Any], size: list[Any]) -> FloatArray | None:
     """K of a camera that is told by its horizontal field of view in degrees and its size."""
-    fov = next((told[k] for k in ("fov", "hfov", "fov_deg", "horizontal_fov") if isinstance(told.get(k), (int, float))), 0)  # fmt: skip
+    fov = next((v for k in ("fov", "hfov", "fov_deg", "horizontal_fov") if (v := number(told.get(k))) is not None), 0.0)
     if not 5 < fov < 175 or None in size:
         return None
     f = size[0] / 2 / np.tan(np.radians(fov) / 2)
@@ -245,9 +243,10 @@ def _of_angle(told: Mapping[str, Any], size: list[Any]) -> FloatArray | None:
 
 def _mounting(told: Mapping[str, Any]) -> FloatArray | None:
     """x, y, z, roll, yaw, pitch of `cords`, or of a `yaw` (with roll, pitch, x, y, z where told), in degrees."""
-    if isinstance(told.get("yaw"), (int, float)):
-        each = [told.get(k, 0.0) for k in ("x", "y", "z", "roll", "yaw", "pitch")]
-        return np.array(each, np.float64) if all(isinstance(v, (int, float)) for v in each) else None
+    if number(told.get("yaw")) is not None:
+        each = [number(told.get(k, 0.0)) for k in ("x", "y", "z", "roll", "yaw", "pitch")]
+        known = [v for v in each if v is not None]
+        return np.array(known) if len(known) == len(each) else None
     return _numbers(told.get("cords"), 6)
 
 

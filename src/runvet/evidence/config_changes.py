@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from runvet.evidence import Missing, provides
 from runvet.evidence.samplers import TRAINING, USE
 from runvet.evidence.seams import Joint, Seams
-from runvet.run import Plain, Setting, Stage
+from runvet.evidence.settings import name_of, same
+from runvet.run import Setting, Stage
 
 # What makes another training of it, by the last part of the key.
 MATTERS = frozenset(
@@ -51,7 +52,7 @@ def config_changes(stage: Stage, seams: Seams) -> ConfigChanges | Missing:
         return Missing(
             "no configuration is told on both sides of the restart", "write the resolved configuration at every start"
         )
-    changed = tuple(Changed(_last(a), a, b) for a, b in pairs if not _same(a.value, b.value))
+    changed = tuple(Changed(name_of(a), a, b) for a, b in pairs if not same(a.value, b.value))
     return ConfigChanges(len(pairs), changed, resumed[0])
 
 
@@ -60,19 +61,9 @@ def _pairs(settings: Sequence[Setting]) -> Iterator[tuple[Setting, Setting]]:
     told: dict[tuple[str, str], dict[str, Setting]] = {}
     for setting in settings:
         words = set(re.findall(r"[a-z]+", f"{setting.source} {setting.key}".lower()))
-        if _last(setting) in MATTERS and not (words & USE and not words & TRAINING):
+        if name_of(setting) in MATTERS and not (words & USE and not words & TRAINING):
             told.setdefault((_NUMBERS.sub("#", setting.source), setting.key), {}).setdefault(setting.source, setting)
     for found in told.values():
         if len(found) == 2:
             first, second = sorted(found)
             yield found[first], found[second]
-
-
-def _last(setting: Setting) -> str:
-    return setting.key.rsplit(".", 1)[-1].lower().replace("-", "_")
-
-
-def _same(a: Plain, b: Plain) -> bool:
-    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
-        return abs(a - b) <= 1e-6 * max(abs(a), abs(b))
-    return str(a).strip().lower() == str(b).strip().lower()

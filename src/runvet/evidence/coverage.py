@@ -12,7 +12,7 @@ from runvet.artifacts.grouping import words
 from runvet.evidence import Missing, provides
 from runvet.evidence.calibrations import Calibrations, Camera
 from runvet.evidence.masks import Masks
-from runvet.run import FloatArray, Run, Stage
+from runvet.run import FloatArray, Run, Stage, number
 from runvet.statistics.rotations import UNREAL
 
 _SEEN = frozenset("valid validity ambiguous coverage covered visible visibility fov rig".split())
@@ -94,7 +94,7 @@ def _panorama(run: Run, stage: Stage) -> tuple[float, float] | None:
     for setting in (*stage.settings, *run.settings):
         value = setting.value
         if setting.key.rsplit(".", 1)[-1].lower() in SIZE and isinstance(value, list) and len(value) == 2:
-            w, h = (float(v) if isinstance(v, (int, float)) else 0.0 for v in value)
+            w, h = (number(v) or 0.0 for v in value)
             if w >= 2 * h > 0:
                 return w, h
     for event in stage.events:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from runvet.evidence import Missing, provides
 from runvet.run import Series, Stage
+from runvet.statistics.basics import usable
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,12 @@ class AdversarialLoss(Curves):
 
 class LossScale(Curves):
     """Scale of a gradient scaler."""
+
+
+def measured(series: Series) -> Series:
+    """The points with a value that a metric can have: finite, and below 1e100 in size, so that nothing overflows."""
+    mask = usable(series.value)
+    return series if mask.all() else series.pick(mask)
 
 
 def _longest_first(series: tuple[Series, ...]) -> tuple[Series, ...]:

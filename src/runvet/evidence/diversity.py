@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from runvet.evidence import Missing, provides
+from runvet.evidence.settings import place_of
 from runvet.roles import words
 from runvet.run import FloatArray, Series, Stage, number
 
@@ -23,6 +24,7 @@ ACTIONS = (
 CODES = ("codebook_size", "n_embed", "num_embeddings", "n_codes", "num_codes", "num_codebook_vectors", "codebook_num",
          "num_code", "nb_code", "codebook_vectors", "n_e", "num_tokens")  # fmt: skip
 BATCH = ("batch_size_per_gpu", "batch_size", "per_device_train_batch_size", "train_batch_size", "batch")
+_LEVELS = 1 << 16  # of one latent dimension
 _CODE = re.compile(r"code|codes|codebook|vq|quant|token|tokens|latent|cluster|dictionary")
 
 
@@ -93,11 +95,11 @@ def _size(stage: Stage, noun: str) -> tuple[float, str]:
     for name in ACTIONS if noun == "actions" else CODES:
         told = stage.setting(name)
         if told is not None and _number(told.value) >= 2:
-            return _number(told.value), f"{told.key} in {told.source}" + (f":{told.line}" if told.line else "")
+            return _number(told.value), place_of(told)
     bins, dim = stage.setting("num_bins"), stage.setting("latent_dim")
     if noun == "codes" and bins is not None and dim is not None:
         base, power = _number(bins.value), _number(dim.value)
-        if base >= 2 and 1 <= power <= 32:
+        if 2 <= base <= _LEVELS and 1 <= power <= 32:
             return base**power, f"num_bins ** latent_dim in {bins.source}"
     return math.nan, ""
 

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from runvet.evidence import Missing, provides
+from runvet.evidence.settings import name_of
 from runvet.run import Setting, Stage
 
 CWD = frozenset({"cwd", "working_directory", "working_dir", "work_directory", "current_directory", "original_cwd"})
 COMMIT = frozenset(
     {"git_commit", "commit", "git_sha", "git_hash", "commit_hash", "git_revision", "git_rev", "revision"}
 )
+PROCESSES = ("world_size", "num_processes", "nproc_per_node", "num_gpus", "n_gpus", "gpu_count")
 DIRTY = frozenset({"git_dirty", "dirty", "is_dirty", "git_is_dirty"})
 PACKAGES = re.compile(r"(?:^|\.)(?:packages?|modules?|imports?|versions?|libraries|dependencies)\.([^.].*)$")
 # A line that tells the directory a program runs in; `work_dir` alone is where many programs write their output.
@@ -81,7 +83,7 @@ def _record(source: str, told: list[Setting]) -> Environment | None:
     cwd = commit = dirty = world = None
     time, packages = "", {}
     for setting in told:
-        last = setting.key.rsplit(".", 1)[-1].lower().replace("-", "_")
+        last = name_of(setting)
         value = setting.value
         if last in CWD and isinstance(value, str) and ABSOLUTE.match(value):
             cwd = cwd or clean(value)
@@ -89,15 +91,8 @@ def _record(source: str, told: list[Setting]) -> Environment | None:
             commit = commit or value
         elif last in DIRTY and isinstance(value, bool):
             dirty = value
-        elif last in (
-            "world_size",
-            "num_processes",
-            "nproc_per_node",
-            "num_gpus",
-            "n_gpus",
-            "gpu_count",
-        ) and isinstance(value, (int, float)):
-            world = float(value)
+        elif last in PROCESSES and setting.number is not None:
+            world = setting.number
         elif last in ("time", "timestamp", "date", "started", "startedat", "start_time") and not time:
             time = str(value)
         elif match := PACKAGES.search(setting.key):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from runvet.evidence import Missing, provides
 from runvet.evidence.seams import lead_of
-from runvet.run import FloatArray, Series, Stage
+from runvet.run import FloatArray, Series, Stage, number
 
 CHUNKS = 24
 STEADY = 0.02  # lengths within this share of each other are the same
@@ -38,12 +39,9 @@ class EpochLength:
 @provides
 def epoch_length(stage: Stage) -> EpochLength | Missing:
     told = [
-        Span(float(e.value), e.step if e.step is not None else np.nan, e.where, e.line, e.source)
+        Span(steps, e.step if e.step is not None else np.nan, e.where, e.line, e.source)
         for e in stage.events
-        if e.kind == "epoch-length"
-        and isinstance(e.value, (int, float))
-        and e.value > 0
-        and not HELD_OUT.match(e.text.strip())
+        if e.kind == "epoch-length" and (steps := _length(number(e.value))) and not HELD_OUT.match(e.text.strip())
     ]
     if told:
         return EpochLength(_folded(_one_loader(told)), True)
@@ -52,6 +50,11 @@ def epoch_length(stage: Stage) -> EpochLength | Missing:
     if measured:
         return EpochLength(_folded(measured), False)
     return Missing("the log does not tell how many steps an epoch has", "log step and epoch side by side")
+
+
+def _length(steps: float | None) -> float:
+    """A number of steps that an epoch can have, whole; 0 for any other."""
+    return float(round(steps)) if steps is not None and 0 < steps < math.inf else 0.0
 
 
 def _folded(spans: list[Span]) -> tuple[Span, ...]:
@@ -91,9 +94,9 @@ def _measured(lead: Series) -> list[Span]:
             step, epoch, index = step[first], epoch[first], index[first]
             if part.segment[0] > 0 and len(step):  # a resumed process starts within an epoch
                 step, epoch, index = step[1:], epoch[1:], index[1:]
-        out += [
-            Span(float(round(length)), float(step[i]), part.where(int(index[i]))) for length, i in _steady(step, epoch)
-        ]
+        for length, i in _steady(step, epoch):
+            if steps := _length(length):
+                out.append(Span(steps, float(step[i]), part.where(int(index[i]))))
     return out
 
 

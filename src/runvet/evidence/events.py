@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from runvet.evidence import Missing, provides
-from runvet.run import Event, Run, Stage
+from runvet.evidence.settings import place_of
+from runvet.run import Event, Run, Stage, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,30 +79,25 @@ def plan_of(stage: Stage) -> Plan | None:
 
 def _reached(stage: Stage, axis: str) -> float:
     """The last step or epoch of any series, 0 where none has the axis."""
-    ends = [getattr(s, axis) for s in stage.series if len(s)]
-    return max((float(np.nanmax(e)) for e in ends if np.isfinite(e).any()), default=0.0)
+    places = [getattr(s, axis) for s in stage.series]
+    return max((float(known.max()) for p in places if len(known := p[np.isfinite(p)])), default=0.0)
 
 
 def _planned(stage: Stage, names: tuple[str, ...], kind: str, reached: float) -> tuple[float | None, str]:
     setting = stage.setting(*names)
-    value = setting.value if setting is not None else None
-    if (
-        setting is not None
-        and isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and value > 0
-        and value >= reached - 1
-    ):
-        return float(value), f"{setting.key} in {setting.source}" + (f":{setting.line}" if setting.line else "")
+    value = setting.number if setting is not None else None
+    if setting is not None and value is not None and _plausible(value, reached):
+        return value, place_of(setting)
     for event in stage.events:
-        if (
-            event.kind == kind
-            and isinstance(event.value, (int, float))
-            and event.value > 0
-            and event.value >= reached - 1
-        ):
-            return float(event.value), event.where
+        value = number(event.value) if event.kind == kind else None
+        if value is not None and _plausible(value, reached):
+            return value, event.where
     return None, ""
+
+
+def _plausible(planned: float, reached: float) -> bool:
+    """Whether a number can be the plan of a run that came so far; infinity is no plan."""
+    return math.isfinite(planned) and planned > 0 and planned >= reached - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from runvet.checkpoints.model import Tensor
 from runvet.evidence import Missing, provides
+from runvet.evidence.settings import place_of
 from runvet.evidence.weights import bare
 from runvet.run import Setting, Stage, number
 
@@ -92,7 +93,7 @@ def _words(key: str) -> tuple[str, str]:
 def _frozen(setting: Setting, owner: str, last: str) -> Iterator[Part]:
     value = setting.value
     if last in _FROZEN_LISTS and (names := list(_names(value))):
-        yield from (Part(n, _where(setting)) for n in names)
+        yield from (Part(n, place_of(setting)) for n in names)
     elif match := _saying(last, (_FLAG, _yes(value)), (_TRAIN, _no(value)), (_RATE, _zero(value))):
         yield from _part(match["first"] or match["second"], setting)
     elif owner and ((_yes(value) and last in _OWN) or (_no(value) and last in _NOT_OWN)):
@@ -102,7 +103,7 @@ def _frozen(setting: Setting, owner: str, last: str) -> Iterator[Part]:
 def _trainable(setting: Setting, owner: str, last: str) -> Iterator[Part]:
     value = setting.value
     if last in _TRAIN_LISTS and (names := list(_names(value))):
-        yield from (Part(n, _where(setting)) for n in names)
+        yield from (Part(n, place_of(setting)) for n in names)
     elif match := _saying(last, (_FLAG, _no(value)), (_TRAIN, _yes(value))):
         yield from _part(match["first"] or match["second"], setting)
     elif owner and ((_no(value) and last in _OWN) or (_yes(value) and last in _NOT_OWN)):
@@ -117,7 +118,7 @@ def _saying(last: str, *forms: tuple[re.Pattern[str], bool]) -> re.Match[str] | 
 def _part(name: str, setting: Setting) -> Iterator[Part]:
     name = re.sub(r"_(?:weights?|params|parameters|module|model)$", "", name)
     if name not in _WORDS and name not in _FOLLOWS and not _UNCLEAR.search(name):
-        yield Part(name, _where(setting))
+        yield Part(name, place_of(setting))
 
 
 def _names(value: object) -> Iterator[str]:
@@ -140,10 +141,6 @@ def _no(value: object) -> bool:
 
 def _zero(value: object) -> bool:
     return number(value) == 0
-
-
-def _where(setting: Setting) -> str:
-    return f"{setting.key} in {setting.source}" + (f":{setting.line}" if setting.line else "")
 
 
 def _once(parts: Iterable[Part]) -> tuple[Part, ...]:

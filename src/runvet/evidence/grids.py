@@ -15,8 +15,8 @@ from runvet.artifacts.grouping import OTHER, PREDICTION, STATE, Entry, Group, ev
 from runvet.artifacts.labels import labelled, named_ids
 from runvet.artifacts.model import Artifacts, UnreadableError, evenly
 from runvet.evidence import Missing, provides
-from runvet.evidence.artifact_groups import GRIDS, StageGroups
-from runvet.run import FloatArray, Plain, Stage
+from runvet.evidence.artifact_groups import GRIDS, Drawn, StageGroups
+from runvet.run import FloatArray, Plain, Stage, number
 
 UNNAMED = 20  # files that a folder needs to count as data whose name does not say so
 SAMPLES = 64  # samples of the last step that are read
@@ -61,7 +61,7 @@ class Solid:
 
 
 @dataclass(frozen=True)
-class GridSamples:
+class GridSamples(Drawn):
     """Grids of the last step that has some, and the data's. `why_background` says what told the empty cells.
 
     `seen` is every value that the data hold. `read` says how many were read of how many files.
@@ -82,16 +82,6 @@ class GridSamples:
     def called(self, value: int) -> str:
         """An id as a person knows it: `minecraft:stone`, or `id 255`."""
         return self.names.get(value, f"id {value}")
-
-    @property
-    def when(self) -> str:
-        """`step 1,300`, or `the samples` without a step."""
-        return f"{self.axis} {self.step:,.0f}" if self.step is not None else "the last samples"
-
-    @property
-    def since(self) -> float | None:
-        """The step for findings, None where epochs are counted."""
-        return self.step if self.axis == "step" else None
 
 
 @provides
@@ -204,7 +194,7 @@ def _commonest(grids: Sequence[Grid]) -> tuple[int, float]:
 
 def _ints(value: Plain) -> set[int]:
     listed: Iterable[Plain] = value if isinstance(value, list) else [value]
-    return {int(v) for v in listed if isinstance(v, (int, float)) and not isinstance(v, bool) and float(v).is_integer()}
+    return {int(v) for one in listed if (v := number(one)) is not None and v.is_integer()}
 
 
 def filled(grids: Iterable[Solid]) -> FloatArray:

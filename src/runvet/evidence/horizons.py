@@ -14,7 +14,7 @@ from runvet.artifacts.model import Artifacts, UnreadableError, evenly
 from runvet.evidence import Missing, provides
 from runvet.evidence.artifact_groups import owner
 from runvet.evidence.predictions import Pair, Predictions, judged
-from runvet.run import FloatArray, Run, Stage
+from runvet.run import FloatArray, Run, Stage, number
 
 _AHEAD = re.compile(
     r"^(?P<name>[a-z][a-z0-9_ /.]*?)(?:[_@/ ]+(?:at_?|t\+?|h|step_?|horizon_?)?|@)(?P<ahead>\d+(?:\.\d+)?)_?(?P<unit>s|sec|ms|h|steps?|m)?$",
@@ -120,10 +120,10 @@ def _levels(plain: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Itera
     """The numbers of each dict; `{"l2": {"2.5s": 1.1}}` as `l2@2.5s`."""
     level: dict[str, float] = {}
     for key, inner in list(plain.items())[:200]:
-        if isinstance(inner, (int, float)) and not isinstance(inner, bool):
-            level[key] = float(inner)
+        if (value := number(inner)) is not None:
+            level[key] = value
             if prefix and re.match(r"^\d+(?:\.\d+)?_?(?:s|sec|ms|h|steps?)$", key):
-                level[f"{prefix.rpartition('.')[2]}@{key}"] = float(inner)
+                level[f"{prefix.rpartition('.')[2]}@{key}"] = value
         elif isinstance(inner, dict) and depth < 3:
             yield from _levels(inner, f"{prefix}.{key}" if prefix else key, depth + 1)
     yield prefix, level

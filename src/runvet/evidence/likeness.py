@@ -102,7 +102,7 @@ def _of_texts(texts: TextSamples) -> Likeness | Missing:
     empty = [np.zeros((k, 0)) for k in (len(made), len(real))]
     return Likeness("texts", tuple(texts.names[i] for i in long), ("",) * len(long), tuple(made), empty[0],
                     np.zeros((len(made), 2)), texts.data_names, tuple(real), empty[1], np.zeros((len(real), 2)),
-                    texts.where, texts.step if texts.axis == "step" else None, near)  # fmt: skip
+                    texts.where, texts.since, near)  # fmt: skip
 
 
 def _with_near(alike: Likeness, made: Sequence[Array], real: Sequence[Array]) -> Likeness:

@@ -16,7 +16,7 @@ from runvet.evidence import Missing, provides
 from runvet.evidence.artifact_groups import owner
 from runvet.evidence.mask_pictures import mask_pictures
 from runvet.evidence.predictions import FILES, Predictions
-from runvet.run import Run, Setting, Stage
+from runvet.run import Run, Setting, Stage, number
 
 _MASK = frozenset("mask masks occupancy seg segmentation foreground fg valid ambiguous".split())
 _STATISTIC = frozenset("mean ratio fraction share avg average coverage occupancy foreground".split())
@@ -112,8 +112,8 @@ def _flat(value: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterato
     for key, inner in list(value.items())[:500]:
         if isinstance(inner, dict) and depth < 3:
             yield from _flat(inner, f"{prefix}{key}.", depth + 1)
-        elif isinstance(inner, (int, float)) and not isinstance(inner, bool):
-            yield f"{prefix}{key}", float(inner)
+        elif (known := number(inner)) is not None:
+            yield f"{prefix}{key}", known
 
 
 def _means(values: Mapping[str, float], source: str) -> Iterator[Mask]:

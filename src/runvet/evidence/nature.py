@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from runvet.evidence import provides
+from runvet.evidence.settings import name_of
 from runvet.run import Plain, Stage
 from runvet.statistics import finite_values
 
@@ -85,7 +86,7 @@ def _continued(stage: Stage) -> str:
         if early and event.kind in ("resume", "weights-loaded") and event.value not in (0, 0.0, "0"):
             return f"{event.where}: {event.text[:80].strip()}"
     for setting in stage.settings:
-        key = setting.key.rsplit(".", 1)[-1].lower().replace("-", "_")
+        key = name_of(setting)
         if key in CONTINUED and given(setting.value):
             return f"{setting.key} = {setting.value} in {setting.source}"
     for one in stage.role("train_loss", "loss_term", "val_loss", "reward")[:1]:

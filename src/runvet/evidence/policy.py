@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from runvet.evidence import Missing, provides
-from runvet.evidence.curves import Divergence, Reward
+from runvet.evidence.curves import Divergence, Reward, measured
 from runvet.roles import words
 from runvet.run import Series, Stage
 
@@ -41,15 +41,15 @@ def policy(stage: Stage, reward: Reward, divergence: Divergence | None) -> Polic
     entropy, sign = _entropy(stage)
     kl = None
     for one in divergence.series if divergence else ():
-        if {"approx", "ppo", "policy"} & set(words(one.name)) and len(one.finite()):
-            kl = one.finite()
+        if {"approx", "ppo", "policy"} & set(words(one.name)) and len(measured(one)):
+            kl = measured(one)
             break
-    lengths = [s.finite() for s in stage.series if _LENGTH.search("_".join(words(s.name))) and _is_mean(s)]
+    lengths = [measured(s) for s in stage.series if _LENGTH.search("_".join(words(s.name))) and _is_mean(s)]
     return Policy(lead, entropy, sign, kl, max(lengths, key=len, default=None))
 
 
 def _reward(reward: Reward) -> Series | None:
-    named = [(s.finite(), "_".join(words(s.name))) for s in reward.series]
+    named = [(measured(s), "_".join(words(s.name))) for s in reward.series]
     named = [(s, name) for s, name in named if len(s) and not _ASIDE.search(name) and s.split not in ("val", "test")]
     for pattern in _FIRST:
         found = [s for s, name in named if re.search(pattern, name)]
@@ -60,7 +60,7 @@ def _reward(reward: Reward) -> Series | None:
 
 def _is_mean(series: Series) -> bool:
     name = "_".join(words(series.name))
-    return len(series.finite()) > 0 and not re.search(r"(?:^|_)(?:min|max|std|ratio|clip\w*)(?:_|$)", name)
+    return len(measured(series)) > 0 and not re.search(r"(?:^|_)(?:min|max|std|ratio|clip\w*)(?:_|$)", name)
 
 
 def _entropy(stage: Stage) -> tuple[Series | None, float]:
@@ -68,7 +68,7 @@ def _entropy(stage: Stage) -> tuple[Series | None, float]:
         parts = words(series.name)
         if "entropy" not in parts or {"coef", "coeff", "coefficient", "cross", "target"} & set(parts):
             continue
-        one = series.finite()
+        one = measured(series)
         if not len(one):
             continue
         if one.minimum >= 0 and "loss" not in parts:

@@ -12,6 +12,7 @@ from runvet.checkpoints.listing import list_checkpoints
 from runvet.checkpoints.model import Checkpoint
 from runvet.checkpoints.reading import BYTES
 from runvet.evidence import Missing, provides
+from runvet.evidence.settings import name_of, place_of
 from runvet.run import Run, Stage
 
 _KEY = re.compile(
@@ -51,7 +52,7 @@ def pretrained(run: Run, stage: Stage) -> Pretrained | Missing:
 
 def _stated(stage: Stage) -> Iterator[tuple[str, str]]:
     for setting in stage.settings:
-        last = setting.key.rsplit(".", 1)[-1].lower().replace("-", "_")
+        last = name_of(setting)
         if (
             _KEY.search(last)
             and isinstance(setting.value, str)
@@ -60,7 +61,7 @@ def _stated(stage: Stage) -> Iterator[tuple[str, str]]:
         ):
             yield (
                 setting.value,
-                f"{setting.key} in {setting.source}" + (f":{setting.line}" if setting.line else ""),
+                place_of(setting),
             )
     for event in stage.events:
         if event.kind in ("weights-loaded", "weights-missing") and (found := _PATH.search(event.text)):

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from runvet.evidence import Missing, provides
-from runvet.run import Plain, Run, Setting, Stage
+from runvet.evidence.settings import name_of, place_of, same
+from runvet.run import Run, Setting, Stage
 
 SCALE = (
     "guidance_scale",
@@ -67,7 +68,7 @@ def guidance(stage: Stage) -> Guidance | Missing:
     scale, drop = stage.setting(*SCALE), stage.setting(*DROP)
     if scale is None or drop is None or scale.number is None or drop.number is None:
         return Missing("guidance or the probability of dropping the condition is not configured", "", applicable=False)
-    return Guidance(scale.number, _place(scale), drop.number, _place(drop))
+    return Guidance(scale.number, place_of(scale), drop.number, place_of(drop))
 
 
 @provides
@@ -75,7 +76,7 @@ def use_config(run: Run) -> UseConfig | Missing:
     settings = [*run.settings, *(s for stage in run.stages for s in stage.settings)]
     train, use = _sided(settings, TRAINING), _sided(settings, USE)
     # A file that belongs to neither side is the training's where another file is for use.
-    plain = {_last(s): s for s in reversed(settings) if _last(s) in SHARED and not _words(s) & (TRAINING | USE)}
+    plain = {name_of(s): s for s in reversed(settings) if name_of(s) in SHARED and not _words(s) & (TRAINING | USE)}
     base = {**plain, **train}
     both = sorted(set(base) & set(use))
     if not both:
@@ -84,35 +85,19 @@ def use_config(run: Run) -> UseConfig | Missing:
             "keep the configuration of inference beside that of training",
             applicable=False,
         )
-    conflicts = tuple(Conflict(k, base[k], use[k]) for k in both if not _same(base[k].value, use[k].value))
+    conflicts = tuple(Conflict(k, base[k], use[k]) for k in both if not same(base[k].value, use[k].value))
     return UseConfig(len(both), conflicts)
 
 
 def _sided(settings: Iterable[Setting], side: frozenset[str]) -> dict[str, Setting]:
     other = USE if side is TRAINING else TRAINING
     return {
-        _last(s): s
+        name_of(s): s
         for s in reversed(list(settings))
-        if _last(s) in SHARED and _words(s) & side and not _words(s) & other
+        if name_of(s) in SHARED and _words(s) & side and not _words(s) & other
     }
 
 
 def _words(setting: Setting) -> set[str]:
     """The words of the file's name and of the sections that hold the key."""
     return set(_WORD.findall(f"{setting.source} {setting.key.rpartition('.')[0]}".lower()))
-
-
-def _last(setting: Setting) -> str:
-    return setting.key.rsplit(".", 1)[-1].lower().replace("-", "_")
-
-
-def _same(a: Plain, b: Plain) -> bool:
-    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
-        return abs(a - b) <= 1e-6 * max(abs(a), abs(b))
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
-    return str(a).strip().lower() == str(b).strip().lower()
-
-
-def _place(setting: Setting) -> str:
-    return f"{setting.key} in {setting.source}" + (f":{setting.line}" if setting.line else "")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from runvet.evidence import Missing, provides
+from runvet.evidence.settings import name_of, place_of
 from runvet.run import Run, Stage
 
 SAVES = ("checkpoint_dir", "ckpt_dir", "checkpoints_dir", "checkpoint_path", "ckpt_path", "save_dir", "save_path", "save_folder",
@@ -77,12 +78,10 @@ def save_places(run: Run, stage: Stage) -> SavePlaces | Missing:
 
 def _settings(stage: Stage, names: tuple[str, ...]) -> Iterator[Place]:
     for setting in stage.settings:
-        last = setting.key.rsplit(".", 1)[-1].lower().replace("-", "_")
+        last = name_of(setting)
         value = setting.value
         if last in names and isinstance(value, str) and value.strip() and len(value) < 400 and not _REMOTE.match(value):
-            yield Place(
-                _plain(value), f"{setting.key} in {setting.source}" + (f":{setting.line}" if setting.line else "")
-            )
+            yield Place(_plain(value), place_of(setting))
 
 
 def _plain(path: str) -> str:

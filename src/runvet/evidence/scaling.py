@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from runvet.evidence import Missing, provides
-from runvet.evidence.curves import LossScale
-from runvet.run import FloatArray, Stage
+from runvet.evidence.curves import LossScale, measured
+from runvet.run import FloatArray, Stage, number
+from runvet.statistics.basics import LARGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Scaling:
 @provides
 def scaling(stage: Stage, scale: LossScale | None) -> Scaling | Missing:
     if scale is not None:
-        one = list(scale.lead.segments())[-1].finite()
+        one = measured(list(scale.lead.segments())[-1])
         if len(one) and float(one.minimum) > 0:
             at = _last_fall(one.value)
             x = one.x()
@@ -43,10 +44,10 @@ def scaling(stage: Stage, scale: LossScale | None) -> Scaling | Missing:
                 one.name,
                 (float(x[0]), float(x[-1])),
             )
-    told = [e for e in stage.events if e.kind == "loss-scale" and isinstance(e.value, (int, float)) and e.value > 0]
+    told = [e for e in stage.events if e.kind == "loss-scale" and 0 < (number(e.value) or 0.0) < LARGEST]
     if not told:
         return Missing("no loss scale", "log scaler.get_scale()", applicable=False)
-    values = np.asarray([e.value for e in told], np.float64)
+    values = np.array([number(e.value) or 0.0 for e in told])
     first = told[_last_fall(values)]
     lowered = np.concatenate([[True], np.diff(values) <= 0])  # a scale at its floor overflows without falling
     overflows = sum(e.count for e, low in zip(told, lowered, strict=True) if low)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from runvet.evidence import Missing, provides
-from runvet.run import Event, Series, Stage
+from runvet.run import Event, Series, Stage, number
 
 RESUMED = 0.2  # a process that starts beyond this share of what was trained goes on; below, it starts again
 ROLES = ("train_loss", "generator_loss", "loss_term", "train_perplexity", "reward", "lr", "val_loss")
@@ -27,9 +27,10 @@ class Told:
         """Both values, where both are numbers above 0."""
         values = []
         for event in (self.before, self.after):
-            if event is None or not isinstance(event.value, (int, float)) or event.value <= 0:
+            value = number(event.value) if event is not None else None
+            if value is None or not 0 < value < math.inf:
                 return None
-            values.append(float(event.value))
+            values.append(value)
         return values[0], values[1]
 
 

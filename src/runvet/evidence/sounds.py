@@ -10,7 +10,7 @@ import numpy as np
 from runvet.artifacts.grouping import Entry
 from runvet.artifacts.model import Array, Artifacts, UnreadableError, evenly
 from runvet.evidence import Missing, provides
-from runvet.evidence.artifact_groups import ARRAYS, SOUNDS, StageGroups
+from runvet.evidence.artifact_groups import ARRAYS, SOUNDS, Drawn, StageGroups
 from runvet.run import FloatArray
 
 SAMPLES, DATA = 64, 128
@@ -37,7 +37,7 @@ class Sound:
 
 
 @dataclass(frozen=True, slots=True)
-class SoundSamples:
+class SoundSamples(Drawn):
     """Recordings of the last step that has some; `data` may be empty."""
 
     sounds: tuple[Sound, ...]
@@ -45,11 +45,6 @@ class SoundSamples:
     where: str
     step: float | None
     axis: str
-
-    @property
-    def when(self) -> str:
-        """`step 1,300`, or `the last samples` without a step."""
-        return f"{self.axis} {self.step:,.0f}" if self.step is not None else "the last samples"
 
 
 @provides

@@ -38,7 +38,7 @@ def split_facts(stage: Stage) -> SplitFacts | Missing:
     for setting in stage.settings:
         *sections, name = setting.key.lower().replace("-", "_").split(".")
         split = next((SPLITS[w] for part in sections for w in words(part) if w in SPLITS), "")
-        if split and name in COUNTS and isinstance(setting.value, int) and not isinstance(setting.value, bool):
+        if split and name in COUNTS and isinstance(setting.value, int) and setting.number is not None:
             line = Event("range", f"{setting.key}: {setting.value}", setting.source, setting.line)
             found.setdefault(split, {}).setdefault(name, (setting.value, line))
     if len(found) < 2:

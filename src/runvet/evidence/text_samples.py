@@ -9,7 +9,7 @@ from runvet.artifacts.grouping import Entry, Group, words
 from runvet.artifacts.model import Artifacts, UnreadableError, evenly
 from runvet.artifacts.texts import texts_of
 from runvet.evidence import Missing, provides
-from runvet.evidence.artifact_groups import TEXTS, StageGroups
+from runvet.evidence.artifact_groups import TEXTS, Drawn, StageGroups
 
 SAMPLES = 64  # texts of the last step
 DATA = 2_000  # texts of the data
@@ -22,7 +22,7 @@ OTHER = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class TextSamples:
+class TextSamples(Drawn):
     """Texts with the places they come from, `texts` of the last step that has some and `data`, which may be empty."""
 
     names: tuple[str, ...]
@@ -32,11 +32,6 @@ class TextSamples:
     where: str
     step: float | None
     axis: str
-
-    @property
-    def when(self) -> str:
-        """`step 1,300`, or `the last samples` without a step."""
-        return f"{self.axis} {self.step:,.0f}" if self.step is not None else "the last samples"
 
 
 @provides

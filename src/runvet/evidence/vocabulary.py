@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from runvet.evidence import Missing, provides
-from runvet.run import Plain, Setting, Stage
+from runvet.evidence.settings import name_of
+from runvet.run import Plain, Setting, Stage, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,31 +93,24 @@ DATASETS = (
 )
 
 
-def _key(setting: Setting) -> str:
-    return setting.key.rsplit(".", 1)[-1].lower().replace("-", "_")
-
-
 def _whole(value: Plain) -> int | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str) and value.isdigit():
+    if isinstance(value, str) and value.isdecimal() and len(value) < 16:
         value = int(value)
     if isinstance(value, list) and len(value) > 1 and all(isinstance(v, str) for v in value):
         return len(value)
     if isinstance(value, dict) and len(value) > 1:
         return len(value)
-    return int(value) if isinstance(value, (int, float)) and value > 1 and float(value).is_integer() else None
+    size = number(value)
+    return int(size) if size is not None and size > 1 and size.is_integer() else None
 
 
 def _place(*settings: Setting) -> str:
-    first = settings[0]
-    where = f"{first.source}:{first.line}" if first.line else first.source
-    return " and ".join(s.key for s in settings) + f" in {where}"
+    return " and ".join(s.key for s in settings) + f" in {settings[0].where}"
 
 
 def _from_settings(stage: Stage) -> Iterator[Alphabet]:
     for setting in stage.settings:
-        key, size = _key(setting), _whole(setting.value)
+        key, size = name_of(setting), _whole(setting.value)
         for names, what in ((CLASSES, "classes"), (TOKENS, "tokens"), (CODES, "codes")):
             if key in names and size is not None and size < 5_000_000:
                 yield Alphabet(size, what, _place(setting))
@@ -141,7 +135,7 @@ def _scalar_quantiser(stage: Stage) -> Iterator[Alphabet]:
 
 def _from_words(stage: Stage) -> Iterator[Alphabet]:
     """Known data sets in settings, file names and the log's own lines."""
-    texts = [(str(s.value), _place(s)) for s in stage.settings if isinstance(s.value, str) and "data" in _key(s)]
+    texts = [(str(s.value), _place(s)) for s in stage.settings if isinstance(s.value, str) and "data" in name_of(s)]
     texts += [(log.source, log.source) for log in stage.logs] + [(stage.name, stage.name), (stage.run, stage.run)]
     texts += [(e.text, e.where) for e in stage.events[:400]]
     for text, where in texts:

@@ -10,6 +10,7 @@ import numpy as np
 
 from runvet.checkpoints.model import Checkpoint, Tensor
 from runvet.evidence.curves import LearningRate
+from runvet.run import number
 
 WRAPPERS = frozenset(("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"))
 CONTAINERS = frozenset(
@@ -104,7 +105,7 @@ def learning_rate(lr: LearningRate | None, a: Checkpoint, b: Checkpoint) -> tupl
                 break
     if inside:
         return max(inside), max(peak)
-    own = [float(v) for k, v in b.plain.items() if _LR.search(k) and isinstance(v, (int, float))]
+    own = [n for k, v in b.plain.items() if _LR.search(k) and (n := number(v)) is not None]
     return (max(own), max(own)) if own else None
 
 

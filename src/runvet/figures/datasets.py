@@ -9,7 +9,7 @@ import orjson
 from runvet.artifacts.model import Artifacts
 from runvet.artifacts.profile import Profile
 from runvet.figures import items
-from runvet.report import Figure
+from runvet.report import Figure, plain
 
 BUDGET = 3_500_000  # bytes of all figures of a page as JSON
 
@@ -20,7 +20,7 @@ def of(sets: Sequence[tuple[Profile, Artifacts]], *, budget: int = BUDGET) -> li
     for place, (one, artifacts) in enumerate(sets):
         share, kept = budget // (len(sets) - place), []
         for figure in (*items.of_faults(one, artifacts), *items.spread(one, artifacts)):
-            size = len(orjson.dumps(figure.data))
+            size = len(orjson.dumps(plain(figure.data)))
             if size <= share:
                 kept.append(figure)
                 share -= size

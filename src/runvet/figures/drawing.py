@@ -23,7 +23,7 @@ from runvet.evidence.pictures import PictureSamples
 from runvet.evidence.predictions import Predictions
 from runvet.evidence.ranges import RangeLines
 from runvet.figures import items, lines, outputs, pictures, voxels
-from runvet.report import Figure, Finding
+from runvet.report import Figure, Finding, plain
 from runvet.run import Run, Stage
 
 BUDGET = 3_500_000  # bytes of all figures of a page as JSON: the page stays below 5 MB
@@ -102,7 +102,7 @@ def _bounded(figures: Sequence[Figure], budget: int) -> tuple[Figure, ...]:
     kept: list[Figure] = []
     left_out: list[str] = []
     for figure in figures:
-        size = len(orjson.dumps(figure.data))
+        size = len(orjson.dumps(plain(figure.data)))
         if size <= budget:
             kept.append(figure)
             budget -= size

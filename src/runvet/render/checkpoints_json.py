@@ -6,13 +6,14 @@ import orjson
 
 from runvet.audit import Audit, to_dict
 from runvet.drift import Difference, difference_dict
+from runvet.report import plain
 
 
 def render(made: Audit) -> str:
     """The object of the contract: checkpoints, the trusted one, findings."""
-    return orjson.dumps(to_dict(made), option=orjson.OPT_INDENT_2).decode() + "\n"
+    return orjson.dumps(plain(to_dict(made)), option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
 def render_difference(made: Difference) -> str:
     """Two checkpoints by modules."""
-    return orjson.dumps(difference_dict(made), option=orjson.OPT_INDENT_2).decode() + "\n"
+    return orjson.dumps(plain(difference_dict(made)), option=orjson.OPT_INDENT_2).decode() + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import textwrap
@@ -76,9 +77,13 @@ class Terminal:
         return " " * first + "^" * (last - first)
 
     def spark(self, values: Sequence[float], width: int = 32) -> str:
-        """A curve as a row of bars, lowest to highest."""
+        """A curve as a row of bars, lowest to highest; values that are not finite are left out."""
+        values = [v for v in values if math.isfinite(v)]
         if len(values) < 2:
             return ""
+        # Below one by a power of two, which is exact: sums and spans of huge values are finite, too.
+        exponent = math.frexp(max(map(abs, values)))[1] + 1
+        values = [math.ldexp(v, -exponent) for v in values]
         bars = BARS if self.unicode else PLAIN_BARS
         groups = (
             [values[i * len(values) // width : (i + 1) * len(values) // width] for i in range(min(width, len(values)))]

@@ -99,7 +99,7 @@ function drawMeans(u, windows) {
     ctx.lineWidth = width * unit;
     ctx.beginPath();
     for (const w of windows) {
-      if (w.to < u.scales.x.min || w.from > u.scales.x.max || (u.scales.y.distr === 3 && !(w.mean > 0))) continue;
+      if (!finite(w.mean) || w.to < u.scales.x.min || w.from > u.scales.x.max || (u.scales.y.distr === 3 && !(w.mean > 0))) continue;
       const y = u.valToPos(w.mean, "y", true);
       ctx.moveTo(edge(u, w.from) + 2 * unit, y);
       ctx.lineTo(edge(u, w.to) - 2 * unit, y);

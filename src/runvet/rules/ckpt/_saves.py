@@ -11,7 +11,19 @@ from runvet.evidence.checkpoints import Checkpoints
 from runvet.report import Action, Measure, Number
 from runvet.rules import Unsure
 
-__all__ = ["DEEP", "ROWS", "keep", "listed", "milder", "restore_test", "steps_of", "table", "told", "unread"]
+__all__ = [
+    "DEEP",
+    "ROWS",
+    "keep",
+    "listed",
+    "milder",
+    "restore_test",
+    "steps_of",
+    "table",
+    "told",
+    "unread",
+    "weights_in",
+]
 
 ROWS = 40  # rows of a table in the evidence; the message counts all
 DEEP = "runvet checkpoints PATH --deep"
@@ -33,6 +45,11 @@ def steps_of(several: Iterable[Checkpoint]) -> float | None:
     """The first known step."""
     known = [c.step for c in several if c.step is not None]
     return float(min(known)) if known else None
+
+
+def weights_in(save: Checkpoint) -> int:
+    """How many numbers of the model a checkpoint holds."""
+    return sum(t.elements for t in save.tensors if t.role == "model")
 
 
 def keep(checkpoints: Checkpoints, bad: Sequence[Checkpoint], what: str) -> tuple[Action, ...]:

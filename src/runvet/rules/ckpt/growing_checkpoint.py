@@ -12,7 +12,7 @@ from runvet.checkpoints.model import Checkpoint
 from runvet.evidence.checkpoints import Checkpoints, broken
 from runvet.rules import Action, Measure, Sick, rule
 from runvet.rules._phrases import percent
-from runvet.rules.ckpt._saves import table, told
+from runvet.rules.ckpt._saves import table, told, weights_in
 from runvet.run import Run
 
 MIB = 1 << 20
@@ -45,7 +45,7 @@ def growing_checkpoint(
     """
     for family in checkpoints.families:
         saves = [s for s in family.saves if not broken(s)]
-        if len(saves) < least or len({_weights(s) for s in saves}) != 1:
+        if len(saves) < least or len({weights_in(s) for s in saves}) != 1:
             continue
         sizes = np.array([s.bytes for s in saves], np.float64)
         slope = statistics.theil_sen(np.arange(len(sizes), dtype=np.float64), sizes)
@@ -56,14 +56,14 @@ def growing_checkpoint(
         first, last = saves[0], saves[-1]
         return Sick(
             f"checkpoints grew from {_mb(first)} at {told(first)} to {_mb(last)} at {told(last)}, {percent(slope.slope / sizes[0])} with each of {len(saves)} saves;"
-            f" the model has {_weights(last):,} weights throughout",
+            f" the model has {weights_in(last):,} weights throughout",
             evidence=(
                 Measure("growth with each save", round(slope.slope), "bytes"),
                 Measure("Kendall's tau of size over saves", round(trend.tau, 3)),
                 Measure(
                     "numbers beside the model",
-                    last.parameters - _weights(last),
-                    f"{first.parameters - _weights(first):,} at first",
+                    last.parameters - weights_in(last),
+                    f"{first.parameters - weights_in(first):,} at first",
                     last.path,
                 ),
                 *table(saves, "size", lambda c: c.bytes, "bytes"),
@@ -79,10 +79,6 @@ def growing_checkpoint(
             ),
         )
     return None
-
-
-def _weights(save: Checkpoint) -> int:
-    return sum(t.elements for t in save.tensors if t.role == "model")
 
 
 def _mb(save: Checkpoint) -> str:

@@ -11,7 +11,7 @@ from runvet.evidence.checkpoints import Checkpoints, Family, broken
 from runvet.evidence.weights import bare, is_buffer
 from runvet.rules import Action, Measure, Sick, rule
 from runvet.rules._phrases import percent
-from runvet.rules.ckpt._saves import keep, milder, steps_of, told
+from runvet.rules.ckpt._saves import keep, milder, steps_of, told, weights_in
 from runvet.run import Run
 
 
@@ -51,7 +51,7 @@ def shrunken_checkpoint(
     bad = [s.save for s in found]
     worst = min(found, key=lambda s: s.share)
     what = (
-        f"{told(worst.save)} holds {_weights(worst.save):,} weights of the model, {percent(worst.share)} of the {_weights(worst.before):,} of {told(worst.before)}"
+        f"{told(worst.save)} holds {weights_in(worst.save):,} weights of the model, {percent(worst.share)} of the {weights_in(worst.before):,} of {told(worst.before)}"
         if worst.share < share
         else f"{worst.hollow} tensors of {told(worst.save)} have size 0 and held values in {told(worst.before)}"
     )
@@ -60,8 +60,8 @@ def shrunken_checkpoint(
         evidence=tuple(
             Measure(
                 f"weights of the model, {told(s.save)}",
-                _weights(s.save),
-                f"of {_weights(s.before):,} before",
+                weights_in(s.save),
+                f"of {weights_in(s.before):,} before",
                 s.save.path,
             )
             for s in found[:40]
@@ -85,18 +85,14 @@ def _of(family: Family, share: float) -> Iterator[Shrunken]:
     for save in family.saves:
         if broken(save):
             continue
-        if largest is not None and _weights(largest):
-            part = _weights(save) / _weights(largest)
+        if largest is not None and weights_in(largest):
+            part = weights_in(save) / weights_in(largest)
             hollow = _hollow(save, largest) if part < 1 else 0
             if part < share or hollow:
                 yield Shrunken(save, largest, part, hollow)
                 continue
-        if largest is None or _weights(save) >= _weights(largest):
+        if largest is None or weights_in(save) >= weights_in(largest):
             largest = save
-
-
-def _weights(save: Checkpoint) -> int:
-    return sum(t.elements for t in save.tensors if t.role == "model")
 
 
 def _hollow(save: Checkpoint, before: Checkpoint) -> int:

@@ -13,7 +13,7 @@ from runvet.evidence.weights import optimizer
 from runvet.rules import Action, Sick, Unsure, rule
 from runvet.rules._phrases import num
 from runvet.rules.ckpt._saves import table, told, unread
-from runvet.run import Run
+from runvet.run import Run, number
 
 SECOND = ("exp_avg_sq", "square_avg", "v", "nu", "state2")
 
@@ -89,7 +89,7 @@ def _counter(save: Checkpoint) -> float | None:
     ]
     if not counts:
         plain = [v for k, v in save.plain.items() if k.rpartition(".")[2] == "step" and ".state." in f".{k}"]
-        counts = [float(v) for v in plain if isinstance(v, (int, float)) and not isinstance(v, bool)]
+        counts = [n for v in plain if (n := number(v)) is not None]
     return max(counts) if counts and np.isfinite(counts).all() else None
 
 

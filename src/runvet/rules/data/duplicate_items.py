@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-import numpy as np
-
 from runvet import examples_artifacts as made
 from runvet.artifacts.profile import Profile
 from runvet.evidence.datasets import DataSets
 from runvet.rules import Action, Measure, Sick, rule
 from runvet.rules._phrases import percent
+from runvet.rules.data._pictures import taken_again
 from runvet.run import Run
 
 FILM = re.compile(r"(?i)(?<![a-z])(?:frames?|videos?)(?![a-z])")
@@ -75,20 +74,15 @@ def _near(found: Profile) -> int:
     return 0 if film else sum(len({i.digest for i in g}) - 1 for g in groups)
 
 
-def _noisy(seed: int, noise: int) -> made.Picture:
-    rng = np.random.default_rng(1000 + noise)
-    return np.asarray(np.clip(made.scene(seed).astype(int) + rng.integers(-3, 4, (48, 48, 3)), 0, 255), np.uint8)
-
-
 def sick() -> Iterator[Run]:
     """Every tree three times; every picture three times with other noise."""
-    again = made.pictures("data/train", [_noisy(i % 12, i) for i in range(36)])
+    again = made.pictures("data/train", [taken_again(i % 12, i) for i in range(36)])
     yield made.with_files(again)
     yield made.with_files(made.grids("dataset", [made.tree(i // 3) for i in range(60)]))
 
 
 def healthy() -> Iterator[Run]:
     """Distinct trees, a few copies; frames of a film."""
-    yield made.with_files(made.pictures("data/train", [_noisy(i // 6, i) for i in range(36)], name="frame"))
+    yield made.with_files(made.pictures("data/train", [taken_again(i // 6, i) for i in range(36)], name="frame"))
     yield made.with_files(made.grids("dataset", [made.tree(i) for i in range(60)]))
     yield made.with_files(made.grids("dataset", [made.tree(max(0, i - 3)) for i in range(60)]))

@@ -13,6 +13,7 @@ from runvet.artifacts.profile import Profile
 from runvet.evidence.datasets import DataSets
 from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import percent
+from runvet.rules.data._pictures import taken_again
 from runvet.run import Run
 from runvet.statistics.proportions import fisher_greater
 
@@ -100,11 +101,6 @@ def _nearly(found: Profile, close: Sequence[tuple[One, One]], held: int) -> Sick
     )  # fmt: skip
 
 
-def _frame(seed: int, noise: int) -> made.Picture:
-    rng = np.random.default_rng(1000 + noise)
-    return np.asarray(np.clip(made.scene(seed).astype(int) + rng.integers(-3, 4, (48, 48, 3)), 0, 255), np.uint8)
-
-
 def _without(grid: Array, cells: int) -> Array:
     """The grid with its first few filled cells emptied."""
     out: Array = grid.copy()
@@ -118,8 +114,8 @@ def sick() -> Iterator[Run]:
     yield made.with_files(
         made.grids("data/train", scattered) | made.grids("data/val", [_without(g, 3) for g in scattered[:12]])
     )
-    film = made.pictures("data/train", [_frame(i // 3, i) for i in range(60)])
-    yield made.with_files(film | made.pictures("data/val", [_frame(i, 100 + i) for i in range(12)]))
+    film = made.pictures("data/train", [taken_again(i // 3, i) for i in range(60)])
+    yield made.with_files(film | made.pictures("data/val", [taken_again(i, 100 + i) for i in range(12)]))
     train = made.grids("data/train", [made.tree(i) for i in range(60)])
     yield made.with_files(train | made.grids("data/val", [made.tree(i + 56) for i in range(20)]))
 

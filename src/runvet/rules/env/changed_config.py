@@ -54,7 +54,7 @@ def _short(setting: Setting) -> str:
 
 def _both(change: Changed) -> tuple[Measure, Measure]:
     return tuple(  # type: ignore[return-value]
-        Measure(f"{change.key} {when}", _short(s), None, f"{s.source}:{s.line}" if s.line else s.source)
+        Measure(f"{change.key} {when}", _short(s), None, s.where)
         for when, s in (("before", change.before), ("after", change.after))
     )
 

@@ -79,12 +79,11 @@ def _report(
     lowest: float,
     p: float,
 ) -> Sick:
-    where = f"{told.source}:{told.line}" if told.line else told.source
     return Sick(
         f"{told.key} is {told.value}: its lowest value, {loss} at {axis} {lowest:,.0f}, chooses samples at a distance of"
         f" {chosen.median:.2f} to the data; those of {axis} {best.step:,.0f} are at {best.median:.2f} (p = {min(p, 1):.2g})",
         evidence=(
-            Measure("what decides on the best checkpoint", str(told.value), None, where),
+            Measure("what decides on the best checkpoint", str(told.value), None, told.where),
             *(Measure(f"distance at {axis} {s.step:,.0f}, median", round(s.median, 4), None, f"{len(s.distances)} samples") for s in ranked),
         ),
         since_step=lowest if axis == "step" else None,

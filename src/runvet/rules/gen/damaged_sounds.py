@@ -63,7 +63,7 @@ def _report(sounds: SoundSamples, text: str, evidence: tuple[Measure, ...]) -> S
     return Sick(
         f"recordings of {sounds.when}: {text}",
         evidence=evidence,
-        since_step=sounds.step if sounds.axis == "step" else None,
+        since_step=sounds.since,
         innocent="the recordings were asked for as they are",
         actions=(Action("Send one real recording through the code that writes samples, and compare loudness and highest amplitude", "minutes", "repair"),),
     )  # fmt: skip

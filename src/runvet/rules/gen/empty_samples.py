@@ -42,9 +42,9 @@ def empty_samples(
     if grids is not None and not grids.tokens:
         told.append(("grids", grids.when, grids.since, [g.filled == 0 for g in grids.samples], [g.filled == 0 for g in grids.data], grids.where))  # fmt: skip
     if sounds is not None:
-        told.append(("recordings", sounds.when, _step(sounds), [s.silent for s in sounds.sounds], [s.silent for s in sounds.data], sounds.where))  # fmt: skip
+        told.append(("recordings", sounds.when, sounds.since, [s.silent for s in sounds.sounds], [s.silent for s in sounds.data], sounds.where))  # fmt: skip
     if texts is not None:
-        told.append(("texts", texts.when, _step(texts), [not t.strip() for t in texts.texts], [not t.strip() for t in texts.data], texts.where))  # fmt: skip
+        told.append(("texts", texts.when, texts.since, [not t.strip() for t in texts.texts], [not t.strip() for t in texts.data], texts.where))  # fmt: skip
     if not told:
         return Unsure(f"no grids, recordings or texts among the samples of {stage.name}", "keep samples below samples/step_N/", applicable=False)  # fmt: skip
     judged = [one for one in told if len(one[3]) >= 3]
@@ -56,10 +56,6 @@ def empty_samples(
         if k and (half or p < p_value):
             return _report(what, when, since, (k, n, j, m), p, where, worst=half)
     return None if judged else Unsure("fewer than three samples of the last step", "keep 8 or more samples")
-
-
-def _step(samples: SoundSamples | TextSamples) -> float | None:
-    return samples.step if samples.axis == "step" else None
 
 
 def _report(

@@ -9,7 +9,8 @@ import numpy as np
 from runvet import examples
 from runvet.roles import words
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import num, since
+from runvet.rules._phrases import since
+from runvet.rules.loss._common import num
 from runvet.run import Run, Series, Stage
 
 

@@ -58,7 +58,7 @@ def repetitive_texts(
             *((Measure("repeated sequences in the data, median", round(usual, 4), "share", f"{len(data)} texts"),
                Measure("p of the Mann-Whitney test", float(f"{p:.2g}"))) if known else ()),
         ),
-        since_step=texts.step if texts.axis == "step" else None,
+        since_step=texts.since,
         innocent="verse, tables or code, which repeat themselves by nature",
         actions=(Action("Sample again from this checkpoint with temperature 1 and nucleus sampling (p = 0.95): loops that go were those of greedy decoding", "minutes", "measure"),),
     )  # fmt: skip

@@ -36,8 +36,7 @@ def credential_in_log(run: Run) -> Sick | None:
     settings = (*run.settings, *(s for stage in run.stages for s in stage.settings))
     for setting in settings:
         if isinstance(setting.value, str) and MASK in setting.value:
-            where = f"{setting.source}:{setting.line}" if setting.line else setting.source
-            places.setdefault(where, "named value")
+            places.setdefault(setting.where, "named value")
     if not places:
         return None
     first = next(iter(places))

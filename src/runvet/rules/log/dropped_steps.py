@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from runvet import examples
 from runvet.evidence.events import ConsoleLog
 from runvet.rules import Action, Measure, Sick, rule
-from runvet.run import Stage
+from runvet.run import Stage, number
 
 
 @rule("LOG105", "dropped-steps", level="warning", since="0.1")
@@ -35,13 +35,14 @@ def dropped_steps(log: ConsoleLog, stage: Stage, *, fewest: float = 10, share: f
     if dropped < fewest or dropped < share * longest:
         return None
     first = found[0]
+    step = number(first.value)
     return Sick(
         f"the tracker dropped {dropped} points, the first at {first.where}: {first.text[:140]}",
         evidence=(
             Measure("points dropped", dropped, "points", first.where),
             Measure("points of the longest series", longest, "points"),
         ),
-        since_step=float(first.value) if isinstance(first.value, (int, float)) else first.step,
+        since_step=first.step if step is None else step,
         innocent="a second writer logged the same steps, and nothing of value was lost",
         actions=(
             Action("Resume the tracker's run at the step of the checkpoint, or log against an own step metric", "code"),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from runvet import examples
 from runvet.evidence.events import ConsoleLog
 from runvet.rules import Action, Level, Measure, Sick, rule
-from runvet.run import Event, Stage
+from runvet.run import Event, Stage, number
 
 WEIGHTS = re.compile(
     r"param|weight|tensor|key|layer|state.?dict|checkpoint|pretrain|backbone|module|模型|权重|参数", re.IGNORECASE
@@ -59,14 +59,15 @@ def weights_not_loaded(log: ConsoleLog, *, body: float = 5) -> Iterator[Sick]:
         names = [n for n in NAME.findall(event.text) if not n.endswith((".pth", ".pt", ".py", ".bin", ".safetensors"))]
         inside = [n for n in names if BODY.search(n) and not NEW_BY_DESIGN.search(n)]
         if len(inside) >= body and 2 * len(inside) > len(names) and not _unexpected_only(event.text):
-            told = event.value if isinstance(event.value, (int, float)) else len(names)
+            value = number(event.value)
+            told = len(names) if value is None else value
             text = f"{told:,.0f} parameters were not in the checkpoint ({event.where}), such as {', '.join(inside[:3])}"
             yield _sick(event, text, float(told), "warning")
             return
 
 
 def _is_zero(event: Event) -> bool:
-    return isinstance(event.value, (int, float)) and event.value == 0
+    return number(event.value) == 0
 
 
 def _about_data(text: str) -> bool:

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from runvet.evidence.curves import measured
 from runvet.report import Window
 from runvet.run import FloatArray, Series
-from runvet.statistics import bins, finite_values, noise
+from runvet.statistics import finite_values, noise
 
 EVALUATIONS = 2000  # that are looked at, evenly: a log with one a step has a million
 
@@ -28,20 +29,15 @@ def place(series: Series, x: float) -> str:
     return f"{series.axis} {x:,.0f}" if whole else f"{series.axis} {x:.3g}"
 
 
-def since(series: Series, x: float) -> float | None:
-    """A step for `since_step`: None where the axis counts something else."""
-    return float(x) if series.axis == "step" and math.isfinite(x) else None
-
-
 def guilty(series: Series, start: float, end: float | None = None) -> Window:
     """The part of a curve from `start` to `end` (its own end by default)."""
     return Window(series.name, float(start), float(series.x()[-1]) if end is None else float(end), series.axis)
 
 
 def parts(series: Series, minimum: int = 4) -> Iterator[Series]:
-    """The finite points of each uninterrupted part that has enough of them."""
+    """The usable points of each uninterrupted part that has enough of them."""
     for part in series.segments():
-        clean = collapsed(part.finite())
+        clean = collapsed(measured(part))
         if len(clean) >= minimum:
             yield clean
 
@@ -140,8 +136,3 @@ def improves(series: Series, after: float) -> bool:
         return False
     change = sign * (float(np.median(later[-max(1, len(later) // 4) :])) - float(np.median(before)))
     return change > 2.0 * noise(series.value) / math.sqrt(max(1, len(later) // 4))
-
-
-def sparse_rise(values: FloatArray) -> bool:
-    """Whether a curve has too few points for bins."""
-    return bins(np.arange(len(values)), values) is None

@@ -12,7 +12,8 @@ from runvet.evidence.curves import TrainLoss
 from runvet.evidence.nature import Nature
 from runvet.evidence.vocabulary import Vocabulary
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import guilty, num, parts, place, since
+from runvet.rules._phrases import since
+from runvet.rules.loss._common import guilty, num, parts, place
 from runvet.rules.loss.first_loss_off_vocabulary import DIVISORS
 from runvet.run import Series, Stage
 from runvet.statistics import finite_values

@@ -50,7 +50,7 @@ def always_clipped(
         limit = _limit(stage)
         if limit is None:
             continue
-        value = float(str(limit.value))
+        value = limit.number or 0.0
         over = float(np.mean(part.value > factor * value))
         if over > share:
             median = float(np.median(part.value))
@@ -66,7 +66,7 @@ def _limit(stage: Stage) -> Setting | None:
 
 def _report(part: Series, share: float, limit: float, setting: Setting | None, text: str) -> Sick:
     key = setting.key if setting else "the limit of the gradient norm"
-    place = (f"{setting.source}:{setting.line}" if setting.line else setting.source) if setting else part.where(0)
+    place = setting.where if setting else part.where(0)
     high = float(np.quantile(part.value, 0.9))
     return Sick(
         f"{part.name} {text}",

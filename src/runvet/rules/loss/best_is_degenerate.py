@@ -9,7 +9,8 @@ import numpy as np
 
 from runvet import examples
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import guilty, num, place, since
+from runvet.rules._phrases import since
+from runvet.rules.loss._common import guilty, num, place
 from runvet.run import Series, Stage
 
 ONE_OF = {
@@ -50,6 +51,8 @@ def best_is_degenerate(stage: Stage, *, tolerance: float = 1e-4) -> Sick | Unsur
         or (f1 is not None and len(f1) != len(recall))
     ):
         return Unsure("precision, recall and accuracy belong to different evaluations")
+    if not all(np.isfinite(s.value).any() for s in (precision, recall, accuracy)):
+        return Unsure("precision, recall or accuracy is never a finite number")
     p, r, a = (np.where(np.nanmax(s.value) > 1.5, 0.01, 1.0) * s.value for s in (precision, recall, accuracy))
     with np.errstate(divide="ignore", invalid="ignore"):
         score = f1.value if f1 is not None else 2 * p * r / (p + r)

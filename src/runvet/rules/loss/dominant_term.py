@@ -11,7 +11,8 @@ from runvet import examples
 from runvet.evidence.curves import LossTerms, TrainLoss
 from runvet.evidence.nature import Nature
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import guilty, num, place, since
+from runvet.rules._phrases import since
+from runvet.rules.loss._common import guilty, num, place
 from runvet.run import FloatArray, Series, Stage
 
 # Terms that are small on purpose.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from runvet import examples
-from runvet.evidence.curves import GradNorm, Reward, TrainLoss
+from runvet.evidence.curves import GradNorm, Reward, TrainLoss, measured
 from runvet.rules import Action, Measure, Sick, Window, rule
 from runvet.run import Series, Stage
 from runvet.statistics import Bins, bins, kendall, rising
@@ -41,13 +41,13 @@ def exploding_gradients(
     - Pascanu et al. 2013, On the difficulty of training recurrent neural networks, arXiv 1211.5063.
     """
     for series in grads.series:
-        part = list(series.segments())[-1].finite()
+        part = measured(list(series.segments())[-1])
         part = part.pick(part.value > 0)
         made = bins(part.x(), np.log10(part.value)) if len(part) else None
         if made is None:
             continue
         low = 1 + int(np.argmin(made.value[1:]))  # the first bin is the warm-up
-        factor = 10.0 ** float(np.median(made.value[-2:]) - made.value[low])
+        factor = 10.0 ** min(float(np.median(made.value[-2:]) - made.value[low]), 300.0)
         if len(made) - low < 4 or factor < with_loss or not _climbs(made, low):
             continue
         worse = loss is not None and reward is None and _rises(loss.lead)

@@ -13,7 +13,8 @@ from runvet.evidence.curves import TrainLoss
 from runvet.evidence.nature import Nature
 from runvet.evidence.vocabulary import Alphabet, Vocabulary
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import num, parts, since
+from runvet.rules._phrases import since
+from runvet.rules.loss._common import num, parts
 from runvet.run import Series, Setting, Stage
 from runvet.statistics import finite_values
 
@@ -100,7 +101,7 @@ def _told(series: Series, value: float, fit: Fit) -> Sick:
     worse = ""
     if scale * last > 1.05 * nats:
         worse = f", {scale * last / nats:.2g} times a uniform guess"
-    where = f"{fit.setting.source}:{fit.setting.line}" if fit.setting.line else fit.setting.source
+    where = fit.setting.where
     return Sick(
         f"{series.name} starts at {num(value)}, {value / nats:.3f} of ln {fit.alphabet.size:,} = {nats:.4g} ({fit.alphabet.source}); an untrained model"
         f" starts at 1.00 to 1.11 of it. It looks {'divided' if fit.divided else 'multiplied'} by {factor:g}, {fit.setting.key} in {where}: the true loss is"

@@ -11,7 +11,8 @@ from runvet import examples
 from runvet.evidence.curves import TrainLoss, TrainMetrics, ValLoss, ValMetrics
 from runvet.evidence.nature import Nature
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import ends, guilty, last_part, num, place, progress, since
+from runvet.rules._phrases import since
+from runvet.rules.loss._common import ends, guilty, last_part, num, place, progress
 from runvet.run import Series, Stage
 from runvet.statistics import finite_values, flat_from_start, noise
 
@@ -65,14 +66,16 @@ def flat_loss(
         return Unsure("too few training losses", "log the total training loss at every step or epoch")
     if not _long_enough(part, epochs, steps):
         return Unsure("too short to tell", f"train for at least {epochs:.0f} epochs or {steps:.0f} steps")
-    curves = [s for group in (val_loss, metrics) if group for s in group.series if s.total >= 3 and s.direction]
+    held = [s for group in (val_loss, metrics) if group for s in group.series]
+    curves = [s for s in held if s.direction and len(finite_values(s.value)) >= 3]
     if any(_good(s) for s in curves):
         return None
     level = _flat(part, moved)
     if level is not None and any(not abs(progress(s)) < others for s in curves):
         return None
     if level is None:
-        trained = [s for s in (train_metrics.series if train_metrics else ()) if s.total >= 20]
+        told = train_metrics.series if train_metrics else ()
+        trained = [s for s in told if len(finite_values(s.value)) >= 20]
         level = _no_gain(part, [*trained, *curves]) if trained else None
     if level is None:
         return None

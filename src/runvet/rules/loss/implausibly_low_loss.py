@@ -13,7 +13,8 @@ from runvet.evidence.curves import TrainLoss, ValLoss
 from runvet.evidence.nature import Nature
 from runvet.evidence.vocabulary import Vocabulary
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import guilty, last_part, num, parts, place, since
+from runvet.rules._phrases import since
+from runvet.rules.loss._common import guilty, last_part, num, parts, place
 from runvet.run import FloatArray, Stage
 
 LANGUAGE = re.compile(

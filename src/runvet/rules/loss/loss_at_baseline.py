@@ -13,7 +13,8 @@ from runvet.evidence.nature import Nature
 from runvet.evidence.vocabulary import Vocabulary
 from runvet.report import Level
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import guilty, last_part, num, place, since
+from runvet.rules._phrases import since
+from runvet.rules.loss._common import guilty, last_part, num, place
 from runvet.run import FloatArray, Series, Stage
 from runvet.statistics import finite_values, level_near, noise
 
@@ -71,7 +72,7 @@ def loss_at_baseline(
         tail = part.value[len(part) // 5 :]
         for base in _baselines(series, vocabulary):
             near = level_near(tail, base.value, rel=base.tolerance)
-            if near.share < share or abs(near.deviation) > base.tolerance / 2 or lucky:
+            if not near.share >= share or abs(near.deviation) > base.tolerance / 2 or lucky:
                 continue
             exact = base.known or abs(near.deviation) < 0.001
             at_chance = next((s for s in scores if _chance(s, vocabulary) is not None), None)

@@ -74,7 +74,7 @@ def _halvings(values: FloatArray) -> int:
     """How many times the scale was lowered since it last rose, in units of a factor of two."""
     rose = np.flatnonzero(np.diff(values) > 0)
     tail = values[int(rose[-1]) + 1 :] if len(rose) else values
-    return round(float(np.log2(tail[0] / tail[-1]))) if tail[-1] > 0 and tail[0] > tail[-1] else 0
+    return round(float(np.log2(tail[0]) - np.log2(tail[-1]))) if tail[-1] > 0 and tail[0] > tail[-1] else 0
 
 
 def sick() -> Iterator[Stage]:

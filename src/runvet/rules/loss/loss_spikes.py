@@ -10,7 +10,8 @@ from runvet import examples
 from runvet.evidence.curves import TrainLoss
 from runvet.evidence.nature import Nature
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import guilty, num, parts, place, since
+from runvet.rules._phrases import since
+from runvet.rules.loss._common import guilty, num, parts, place
 from runvet.run import Stage
 from runvet.statistics import spikes
 

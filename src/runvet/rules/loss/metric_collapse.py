@@ -12,7 +12,8 @@ from runvet import examples
 from runvet.evidence.nature import Nature
 from runvet.report import Level
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import guilty, last_part, num, place, since
+from runvet.rules._phrases import since
+from runvet.rules.loss._common import guilty, last_part, num, place
 from runvet.run import FloatArray, Series, Stage
 from runvet.statistics import bins, noise
 

@@ -11,7 +11,8 @@ from runvet import examples
 from runvet.config import Expected
 from runvet.evidence.milestones import Milestones
 from runvet.rules import Action, Measure, Sick, rule
-from runvet.rules.loss._common import guilty, num, since
+from runvet.rules._phrases import since
+from runvet.rules.loss._common import guilty, num
 from runvet.run import FloatArray, Series, Stage
 from runvet.statistics import finite_values
 

@@ -120,9 +120,9 @@ def no_validation(
         evidence=(
             Measure(
                 told.key,
-                told.value if isinstance(told.value, (int, float, str)) else str(told.value),
+                str(told.value) if told.number is None else told.number,
                 None,
-                f"{told.source}:{told.line}" if told.line else told.source,
+                told.where,
             ),
             Measure("held-out values", 0, "points"),
         ),
@@ -145,10 +145,8 @@ def _names_data(setting: Setting) -> bool:
     if not words & HELD_OUT or words & OTHER:
         return False
     value = setting.value
-    if isinstance(value, bool) or value is None:
-        return False
-    if isinstance(value, (int, float)):
-        return value > 1 and bool(words & COUNTS)
+    if setting.number is not None:
+        return setting.number > 1 and bool(words & COUNTS)
     return isinstance(value, str) and bool(words & SOURCES) and value.lower() not in ("", "none", "null", "false", "no")
 
 

@@ -13,7 +13,8 @@ from runvet.evidence.curves import TrainLoss, ValLoss, ValMetrics
 from runvet.evidence.nature import Nature
 from runvet.report import Level
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import ends, guilty, improves, last_part, num, place, shared_axis, since
+from runvet.rules._phrases import since
+from runvet.rules.loss._common import ends, guilty, improves, last_part, num, place, shared_axis
 from runvet.run import FloatArray, Series, Stage
 from runvet.statistics import best_index, finite_values, noise, overfit_small, rising
 

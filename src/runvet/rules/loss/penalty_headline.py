@@ -10,7 +10,8 @@ from runvet import examples
 from runvet.evidence.curves import TrainLoss
 from runvet.roles import words
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import ends, num, since
+from runvet.rules._phrases import since
+from runvet.rules.loss._common import ends, num
 from runvet.run import FloatArray, Series, Stage
 
 PENALTY = frozenset({"penalty", "penalties", "regularizer", "regulariser", "regularization", "regularisation"})

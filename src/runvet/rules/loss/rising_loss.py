@@ -14,8 +14,9 @@ from runvet.evidence.curves import LearningRate, Reward, TrainLoss, ValLoss, Val
 from runvet.evidence.nature import Nature
 from runvet.report import Level
 from runvet.rules import Action, Measure, Sick, Unsure, rule
+from runvet.rules._phrases import since
 from runvet.rules.loss._after_rise import Rate, after_rise, remedy
-from runvet.rules.loss._common import ends, guilty, improves, last_part, num, parts, place, since
+from runvet.rules.loss._common import ends, guilty, improves, last_part, num, parts, place
 from runvet.run import FloatArray, Series, Stage
 from runvet.statistics import rising, rising_small
 
@@ -164,8 +165,7 @@ def _rate(stage: Stage, lr: LearningRate | None, found: Found) -> Rate | None:
     setting = stage.setting("learning_rate", "lr", "base_lr", "max_lr")
     if setting is None or setting.number is None:
         return None
-    place = f"{setting.source}:{setting.line}" if setting.line else setting.source
-    return Rate(False, "", Measure(f"{setting.key} as configured", setting.number, None, place))
+    return Rate(False, "", Measure(f"{setting.key} as configured", setting.number, None, setting.where))
 
 
 def _told(

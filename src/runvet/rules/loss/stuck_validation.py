@@ -12,7 +12,8 @@ from runvet import examples
 from runvet.evidence.curves import TrainLoss, ValLoss, ValMetrics
 from runvet.evidence.nature import Nature
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import ends, guilty, last_part, num, parts, shared_axis, since
+from runvet.rules._phrases import since
+from runvet.rules.loss._common import ends, guilty, last_part, num, parts, shared_axis
 from runvet.run import Series, Stage
 from runvet.statistics import finite_values, kendall, noise
 
@@ -125,10 +126,8 @@ def _training(loss: TrainLoss, val: Series) -> tuple[float, float] | None:
 
 
 def _values(stage: Stage, runaway: float) -> Sick | Unsure | None:
-    goal = next(
-        (s for s in stage.role("test_success_rate", "val_success_rate", "success_rate", "reward") if s.total >= 20),
-        None,
-    )
+    goals = stage.role("test_success_rate", "val_success_rate", "success_rate", "reward")
+    goal = next((s for s in goals if len(finite_values(s.value)) >= 20), None)
     if goal is None:
         return Unsure("too few rewards or success rates", "log the mean return at every update")
     v = finite_values(goal.value)

@@ -10,7 +10,8 @@ from runvet import examples
 from runvet.evidence.curves import TrainLoss, ValLoss
 from runvet.evidence.nature import Nature
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import collapsed, guilty, num, ratios, shared_axis, since
+from runvet.rules._phrases import since
+from runvet.rules.loss._common import collapsed, guilty, num, ratios, shared_axis
 from runvet.run import Stage
 
 

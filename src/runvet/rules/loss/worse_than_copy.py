@@ -10,7 +10,8 @@ from runvet import examples
 from runvet.evidence.references import Beside, Copies
 from runvet.roles import words
 from runvet.rules import Action, Measure, Sick, Unsure, rule
-from runvet.rules.loss._common import num, place, since
+from runvet.rules._phrases import since
+from runvet.rules.loss._common import num, place
 from runvet.run import Stage
 
 MARGIN = 0.02  # of the reference, by which a measure must be worse

@@ -10,9 +10,10 @@ import numpy as np
 from runvet import examples
 from runvet.evidence.curves import LearningRate
 from runvet.evidence.events import Plan
+from runvet.evidence.settings import name_of
 from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import num, percent, place, since, span
-from runvet.run import FloatArray, Series, Stage
+from runvet.run import FloatArray, Series, Stage, number
 
 SMOOTH = 12  # distinct values on the way down; fewer is a schedule of steps, whose last level is meant
 FLOOR = 1e-4  # of the fall: how close to its lowest value the learning rate counts as at its floor
@@ -75,7 +76,7 @@ def _times(ratio: float, closeness: float) -> int:
 
 def _worlds(stage: Stage) -> set[float]:
     """The numbers of processes that the log names."""
-    return {float(e.value) for e in stage.events if e.kind == "world-size" and isinstance(e.value, (int, float))}
+    return {n for e in stage.events if e.kind == "world-size" and (n := number(e.value)) is not None}
 
 
 def _fall(series: Series) -> tuple[float, float, float] | None:
@@ -105,7 +106,7 @@ def _steepest(rate: FloatArray) -> float:
 
 
 def _meant(stage: Stage) -> bool:
-    return any(s.key.rsplit(".", 1)[-1].lower().replace("-", "_") in LENGTHS for s in stage.settings)
+    return any(name_of(s) in LENGTHS for s in stage.settings)
 
 
 def _report(

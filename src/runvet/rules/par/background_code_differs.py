@@ -9,9 +9,10 @@ import numpy as np
 
 from runvet import examples_artifacts as made
 from runvet.evidence.grids import AIR, GridSamples
+from runvet.evidence.settings import name_of
 from runvet.rules import Action, Measure, Sick, rule
 from runvet.rules._phrases import percent
-from runvet.run import Run, Setting, Stage
+from runvet.run import Run, Stage
 
 
 @rule(
@@ -40,7 +41,7 @@ def background_code_differs(
     ## References
     - Both 0 and 255 stand for air in public data of the same kind; nothing in a file says which.
     """
-    told = [s for s in stage.settings if _last(s) in AIR and isinstance(s.value, int) and not isinstance(s.value, bool)]
+    told = [s for s in stage.settings if name_of(s) in AIR and isinstance(s.value, int) and s.number is not None]
     total: Counter[int] = Counter()
     for grid in grids.data:
         total.update(grid.values)
@@ -52,13 +53,12 @@ def background_code_differs(
     if value in declared or number < common * cells or sum(total[v] for v in declared) > rare * cells:
         return None
     first = told[0]
-    where = f"{first.source}:{first.line}" if first.line else first.source
     ids = ", ".join(map(str, sorted(declared)))
     return Sick(
         f"{first.key} is {ids}, which makes up {percent(sum(total[v] for v in declared) / cells)} of the data's cells;"
         f" {value} makes up {percent(number / cells)}: read so, {percent(1 - sum(total[v] for v in declared) / cells)} of the cells are solid",
         evidence=(
-            Measure("declared value of empty cells", ids, None, where),
+            Measure("declared value of empty cells", ids, None, first.where),
             Measure("most frequent value of the data", value, None, f"{number:,} of {cells:,} cells"),
             Measure("grids of the data that were read", len(grids.data), None, grids.data[0].name),
         ),
@@ -71,10 +71,6 @@ def background_code_differs(
             ),
         ),
     )
-
-
-def _last(setting: Setting) -> str:
-    return setting.key.rsplit(".", 1)[-1].lower().replace("-", "_")
 
 
 def sick() -> Iterator[Run]:

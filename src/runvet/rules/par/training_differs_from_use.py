@@ -57,13 +57,13 @@ def training_differs_from_use(config: UseConfig) -> Sick | None:
                     f"{c.key} in training",
                     str(c.train.value)[:100],
                     None,
-                    f"{c.train.source}:{c.train.line}" if c.train.line else c.train.source,
+                    c.train.where,
                 ),
                 Measure(
                     f"{c.key} in use",
                     str(c.use.value)[:100],
                     None,
-                    f"{c.use.source}:{c.use.line}" if c.use.line else c.use.source,
+                    c.use.where,
                 ),
             )
         ),

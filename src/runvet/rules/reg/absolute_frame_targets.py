@@ -9,6 +9,7 @@ import numpy as np
 from runvet import examples_artifacts as made
 from runvet.evidence.predictions import Pair, Predictions, judged
 from runvet.rules import Action, Measure, Sick, Unsure, rule
+from runvet.rules.reg._paths import turned
 from runvet.run import FloatArray, Run
 
 
@@ -115,21 +116,16 @@ def _paths(n: int, seed: int = 0) -> tuple[FloatArray, FloatArray]:
     return np.stack([far * np.cos(angle), far * np.sin(angle)], -1), rng.uniform(-np.pi, np.pi, n)
 
 
-def _turned(paths: FloatArray, angle: FloatArray) -> FloatArray:
-    c, s = np.cos(angle)[:, None], np.sin(angle)[:, None]
-    return np.stack([c * paths[..., 0] - s * paths[..., 1], s * paths[..., 0] + c * paths[..., 1]], -1)
-
-
 def sick() -> Iterator[Run]:
     """Positions in the world with the wrong site; paths that keep the heading of the world."""
     paths, heading = _paths(240)
     sites = np.random.default_rng(2).uniform(-300, 300, (8, 2))
     which = np.random.default_rng(3).integers(0, 8, (2, 240))
-    world = _turned(paths, heading) + sites[which[0]][:, None]
+    world = turned(paths, heading) + sites[which[0]][:, None]
     guess = np.repeat(sites[which[1]][:, None], 12, axis=1) + made.truth(240, 24, scale=2.0).reshape(paths.shape)
     yield made.with_files({"predictions.npz": {"pred": guess, "gt": world}})
     noise = made.truth(240, 24, scale=0.5, seed=4).reshape(paths.shape)
-    yield made.with_files({"predictions.npz": {"pred": noise, "gt": _turned(paths, heading)}})
+    yield made.with_files({"predictions.npz": {"pred": noise, "gt": turned(paths, heading)}})
 
 
 def healthy() -> Iterator[Run]:
@@ -137,6 +133,6 @@ def healthy() -> Iterator[Run]:
     paths, heading = _paths(240)
     noise = made.truth(240, 24, scale=1.0, seed=4).reshape(paths.shape)
     yield made.with_files({"predictions.npz": {"pred": paths + noise, "gt": paths}})
-    yield made.with_files({"predictions.npz": {"pred": _turned(paths, heading) + noise, "gt": _turned(paths, heading)}})
+    yield made.with_files({"predictions.npz": {"pred": turned(paths, heading) + noise, "gt": turned(paths, heading)}})
     sites = np.random.default_rng(2).uniform(-300, 300, (240, 1, 2))
     yield made.with_files({"predictions.npz": {"pred": paths + sites + 3 * noise, "gt": paths + sites}})

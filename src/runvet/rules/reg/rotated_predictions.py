@@ -9,6 +9,7 @@ import numpy as np
 from runvet import examples_artifacts as made
 from runvet.evidence.predictions import Pair, Predictions, judged
 from runvet.rules import Action, Measure, Sick, Unsure, rule
+from runvet.rules.reg._paths import turned
 from runvet.run import FloatArray, Run
 from runvet.statistics.rotations import Alignment, align, turned_each
 
@@ -106,11 +107,6 @@ def _paths(n: int, seed: int = 0) -> FloatArray:
     return np.asarray(np.stack([far * np.cos(angle), far * np.sin(angle)], -1))
 
 
-def _turned(paths: FloatArray, angle: FloatArray) -> FloatArray:
-    c, s = np.cos(angle)[:, None], np.sin(angle)[:, None]
-    return np.stack([c * paths[..., 0] - s * paths[..., 1], s * paths[..., 0] + c * paths[..., 1]], -1)
-
-
 def sick() -> Iterator[Run]:
     """All turned by 50 degrees; three axes turned; targets that keep the heading of the world."""
     t = made.truth(200, 3, scale=2.0)
@@ -118,9 +114,9 @@ def sick() -> Iterator[Run]:
     yield made.with_files({"predictions.npz": {"pred": t @ q + 0.1 * made.truth(200, 3, seed=1), "gt": t}})
     paths = _paths(200)
     centred = paths - paths.mean(axis=0)
-    yield made.with_files({"predictions.npz": {"pred": _turned(centred, np.full(200, np.radians(75))), "gt": centred}})
+    yield made.with_files({"predictions.npz": {"pred": turned(centred, np.full(200, np.radians(75))), "gt": centred}})
     heading = np.random.default_rng(2).uniform(-np.pi, np.pi, 200)
-    yield made.with_files({"predictions.npz": {"pred": paths + 0.3 * made.truth(200, 24, seed=3).reshape(paths.shape), "gt": _turned(paths, heading)}})  # fmt: skip
+    yield made.with_files({"predictions.npz": {"pred": paths + 0.3 * made.truth(200, 24, seed=3).reshape(paths.shape), "gt": turned(paths, heading)}})  # fmt: skip
 
 
 def healthy() -> Iterator[Run]:

@@ -9,6 +9,7 @@ import numpy as np
 from runvet import examples_artifacts as made
 from runvet.evidence.headings import Headed, Headings
 from runvet.rules import Action, Measure, Sick, rule
+from runvet.rules.reg._paths import turned
 from runvet.run import FloatArray, Run
 
 
@@ -71,17 +72,12 @@ def _paths(n: int, seed: int = 0) -> tuple[FloatArray, FloatArray]:
     return np.stack([far * np.cos(angle), far * np.sin(angle)], -1), rng.uniform(-np.pi, np.pi, n)
 
 
-def _turned(paths: FloatArray, angle: FloatArray) -> FloatArray:
-    c, s = np.cos(angle)[:, None], np.sin(angle)[:, None]
-    return np.stack([c * paths[..., 0] - s * paths[..., 1], s * paths[..., 0] + c * paths[..., 1]], -1)
-
-
 def sick() -> Iterator[Run]:
     """Turned by plus the heading; never turned; one file a sample with a table beside."""
     paths, yaw = _paths(200)
-    yield made.with_files({"data/train.npz": {"future": _turned(paths, 2 * yaw), "yaw": yaw}})
-    yield made.with_files({"data/train.npz": {"future": _turned(paths, yaw), "heading": np.degrees(yaw)}})
-    each = {f"data/trajectories/{i:04d}.npy": {"array": p} for i, p in enumerate(_turned(paths, 2 * yaw))}
+    yield made.with_files({"data/train.npz": {"future": turned(paths, 2 * yaw), "yaw": yaw}})
+    yield made.with_files({"data/train.npz": {"future": turned(paths, yaw), "heading": np.degrees(yaw)}})
+    each = {f"data/trajectories/{i:04d}.npy": {"array": p} for i, p in enumerate(turned(paths, 2 * yaw))}
     yield made.with_files(
         {**each, "data/samples.jsonl": [{"id": f"{i:04d}", "yaw": float(y)} for i, y in enumerate(yaw)]}
     )
@@ -91,6 +87,6 @@ def healthy() -> Iterator[Run]:
     """Turned rightly; all headings alike; motion that goes anywhere."""
     paths, yaw = _paths(200)
     yield made.with_files({"data/train.npz": {"future": paths, "yaw": yaw}})
-    yield made.with_files({"data/train.npz": {"future": _turned(paths, 0.1 * yaw), "yaw": 0.1 * yaw}})
-    anywhere = _turned(paths, np.random.default_rng(9).uniform(-np.pi, np.pi, 200))
+    yield made.with_files({"data/train.npz": {"future": turned(paths, 0.1 * yaw), "yaw": 0.1 * yaw}})
+    anywhere = turned(paths, np.random.default_rng(9).uniform(-np.pi, np.pi, 200))
     yield made.with_files({"data/train.npz": {"future": anywhere, "yaw": yaw}})

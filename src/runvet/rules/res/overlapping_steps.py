@@ -43,7 +43,7 @@ def overlapping_steps(seams: Seams, *, share: float = 0.1) -> Sick | None:
     lead = twice[0].lead
     x = lead.x()
     whole = float(x.max() - x.min())
-    if lost <= share * whole:
+    if not whole > 0 or lost <= share * whole:
         return None
     worst = max(twice, key=lambda j: j.overlap)
     return Sick(

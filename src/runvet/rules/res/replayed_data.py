@@ -44,7 +44,7 @@ def replayed_data(seams: Seams, *, correlation: float = 0.5) -> Sick | Unsure | 
     for joint in seams.resumed:
         first = joint.lead.pick(joint.lead.segment == joint.lead.segment[0]).finite()
         for source in (first, joint.before):
-            if float(source.x()[0]) == joint.start:
+            if not len(source) or float(source.x()[0]) == joint.start:
                 continue
             pair = _aligned(source, joint.after)
             if pair is None:
