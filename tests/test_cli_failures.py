@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -175,3 +176,13 @@ def test_a_missing_configuration_is_named_once(tmp_path: Path) -> None:
     file = tmp_path / "no.toml"
     done = call("check", HEALTHY, "--config", file)
     assert done.stderr == f"runvet: {file}: No such file or directory\n"
+
+
+def test_a_pipe_is_read_once_and_judged(tmp_path: Path) -> None:
+    log = tmp_path / "train.log"
+    log.write_text("".join(f"step {i} loss {3 / (i + 1):.4f}\n" for i in range(200)))
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    line = f"cat {log} > {pipe} & {sys.executable} -m runvet check {pipe} --format json"
+    done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=False, timeout=60)
+    assert json.loads(done.stdout)["reading"]["points"] == 200

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import click
 
@@ -132,19 +134,18 @@ def configured(path: Place, file: Path | None, select: Sequence[str], ignore: Se
 
 
 def _check(path: Place, config: Config, sizes: Sizes) -> tuple[Report, Run]:
-    """Read and judge one path; `-` is standard input, kept in a temporary file while it is read."""
+    """Read and judge one path; `-` is standard input. It and pipes are kept in a temporary file while they are read."""
     import time
 
     from runvet import api
 
     start = time.perf_counter()
-    if str(path) == "-":
+    if str(path) == "-" or _is_pipe(path):
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder, "stdin.log")
-            with log.open("wb") as stream:
-                while block := standard_input().read(1 << 20):
-                    stream.write(block)
-            run = replace(api.read(log, config), path="-")
+            with log.open("wb") as stream, _stream(path) as source:
+                shutil.copyfileobj(source, stream, 1 << 20)
+            run = replace(api.read(log, config), path=str(path))
     else:
         from runvet.cli.progress import reading
 
@@ -152,6 +153,15 @@ def _check(path: Place, config: Config, sizes: Sizes) -> tuple[Report, Run]:
             run = api.read(path, config)
     seconds = time.perf_counter() - start
     return api.judge(run, config, seconds=seconds, curves=sizes.points, figures=sizes.figures), run
+
+
+def _is_pipe(path: Place) -> bool:
+    """Whether a path is a pipe (`<(command)` of a shell), which can be read once only."""
+    return isinstance(path, Path) and path.is_fifo()
+
+
+def _stream(path: Place) -> AbstractContextManager[BinaryIO]:
+    return path.open("rb") if isinstance(path, Path) and str(path) != "-" else nullcontext(standard_input())
 
 
 def known(options: Mapping[str, Sequence[str]]) -> None:
