@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runvet.artifacts import finding
-from runvet.artifacts.grouping import SAMPLE, role, words
+from runvet.artifacts.grouping import PREDICTION, SAMPLE, role, words
 from runvet.checkpoints import reading
 from runvet.run import Run, Stage
 
@@ -17,17 +17,22 @@ def beside(
 ) -> Run:
     """The run with its artifacts (opened when a rule asks) and its checkpoints.
 
-    `deep`, `executor` and `cache` as in `checkpoints.reading.below`. A folder that holds checkpoints or samples and
-    no log at all gets one stage without curves, so that they are judged; so does a folder of samples itself.
+    `deep`, `executor` and `cache` as in `checkpoints.reading.below`. A folder that holds checkpoints, samples or
+    predictions and no log at all gets one stage without curves, so that they are judged; so does a folder of samples itself.
     """
     checkpoints = reading.below(root, deep=deep, executor=executor, cache=cache)
     stages = run.stages
     artifacts = finding.below(root)
-    if not stages and (named := _samples(root)) and not any(role(i.name) == "samples" for i in artifacts.items):
+    if not stages and (named := _samples(root)) and not any(_judgeable(i.name) for i in artifacts.items):
         artifacts = finding.below(root, named)
-    if not stages and (checkpoints or any(role(i.name) == "samples" for i in artifacts.items)):
+    if not stages and (checkpoints or any(_judgeable(i.name) for i in artifacts.items)):
         stages = (Stage(root.name or root.absolute().name or "run", "", ()),)
     return replace(run, artifacts=artifacts, checkpoints=checkpoints, stages=stages)
+
+
+def _judgeable(name: str) -> bool:
+    """Whether an artifact can be judged without any log: samples, and predictions kept with their truth."""
+    return role(name) == "samples" or bool(PREDICTION & set(words(name.rpartition("/")[2].rpartition(".")[0])))
 
 
 def _samples(root: Path) -> str:

@@ -110,3 +110,9 @@ def test_near_copies_are_listed(tmp_path: Path) -> None:
     plain = render.as_dict("x", [found])["sets"][0]
     assert plain["near_overlap"] == [["val/tree_000.npz", "train/tree_003.npz"]]
     assert [sorted(g) for g in plain["near_copies"]] == [["train/tree_003.npz", "val/tree_000.npz"]]
+
+
+def test_predictions_without_any_log_are_judged(tmp_path: Path) -> None:
+    true = np.random.default_rng(0).normal(size=(800, 2)) * [3.0, 7.0]
+    np.savez(tmp_path / "predictions.npz", pred=1000 * true, gt=true)
+    assert [f.rule for f in runvet.check(tmp_path).findings] == ["REG103"]

@@ -16,6 +16,7 @@ import pytest
 
 from runvet.checkpoints.danger import dangerous, needed
 from runvet.checkpoints.formats import read_file
+from runvet.checkpoints.judge import infinite_on_purpose
 
 SENTINEL = "RUNVET_TEST_EXECUTED"
 
@@ -383,3 +384,12 @@ def test_a_file_cut_while_it_is_read(tmp_path, monkeypatch):
 
     monkeypatch.setattr(window.Window, "of", staticmethod(shrinking))
     assert read(path).usable is False
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [("attn.mask", True), ("causal_mask", True), ("bn.running_max", True), ("obs.min_val", True), ("neg_inf", True),
+     ("mask_token", False), ("info_proj.weight", False), ("bn.running_var", False), ("maskformer.head.weight", False)],
+)  # fmt: skip
+def test_what_is_infinite_on_purpose(name: str, wanted: bool) -> None:
+    assert infinite_on_purpose(name) is wanted

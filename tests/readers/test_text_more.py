@@ -27,3 +27,11 @@ def test_of_two_fractions_the_first_is_the_epoch(tmp_path: Path, lead: str) -> N
 def test_the_value_of_a_best_model_is_no_number_of_its_path(tmp_path: Path, line: str, value: float) -> None:
     (found,) = events(read_text(tmp_path, "step 1 loss 0.5\n" + line + "\n"), "best")
     assert found.value == value
+
+
+def test_a_process_that_resumes_in_the_middle_is_a_part_of_its_own(tmp_path: Path) -> None:
+    lines = [f"step {i} loss {1 / (i + 1):.4f}\n" for i in range(20)]
+    log = read_text(tmp_path, "".join([*lines[:10], "Resuming from checkpoint step_9.pt\n", *lines[10:]]))
+    assert [s.line for s in log.seams] == [11]
+    best = read_text(tmp_path, "".join([*lines, "Loading checkpoint best.pt for the test\n", "test loss 0.05\n"]))
+    assert not best.seams

@@ -19,7 +19,7 @@ from runvet.run import Run
 
 # Every way of splitting a model over ranks keeps these whole on each, or splits them so that their size tells it.
 _NORM = re.compile(
-    r"(?i)(?:norm|(?:^|[._])ln[_\d]*|(?:^|[._])ln_\w+|layernorm|rmsnorm)\w*\.(?:weight|bias|scale|gamma|beta)$"
+    r"(?i)(?:norm|(?:^|[._])bn_?\d*|(?:^|[._])ln[_\d]*|(?:^|[._])ln_\w+|layernorm|rmsnorm)\w*\.(?:weight|bias|scale|gamma|beta)$"
 )
 
 

@@ -19,7 +19,7 @@ from runvet.statistics import StepUp, finite_values, never_regained, rising
 STARTS = re.compile(r"(?i)(?:^|[._])(?:\w+_)?(?:start|begin|from|after)(?:_(?:step|iter|epoch|at))?s?$")
 
 
-@rule("LOSS102", "lost-progress", level="critical", since="0.1", explains=("LOSS103", "LOSS119"))
+@rule("LOSS102", "lost-progress", level="critical", since="0.1", explains=("LOSS103", "LOSS104", "LOSS119"))
 def lost_progress(
     stage: Stage,
     loss: TrainLoss,
