@@ -53,6 +53,7 @@ class Train:
     in_channels: int = 1  # of each voxel: the block id, and metadata where the data have them
     use_prompt: bool = True
     coarse: int = 0  # 2: first a grid of half the size, then the fine one given it
+    fine_share: float = 1.0  # of the steps, in which the fine stage is trained as well; it learns faster and costs more
     air_id: int = 0
     learning_rate: float = 1e-3
     final_learning_rate: float = 2e-5

@@ -57,7 +57,9 @@ def process(config: Config, vocabulary: Vocabulary, device: torch.device | str =
     """The diffusion process of a configuration. Raises ValueError for unknown names."""
     ids = torch.tensor(vocabulary.ids, device=device)
     made = _process(config, ids, vocabulary.air_token)
-    return Hierarchy(made, ids, vocabulary.air_token, config.train.coarse) if config.train.coarse else made
+    if not config.train.coarse:
+        return made
+    return Hierarchy(made, ids, vocabulary.air_token, config.train.coarse, fine_share=config.train.fine_share)
 
 
 def _process(config: Config, ids: Tensor, air: int) -> Process:

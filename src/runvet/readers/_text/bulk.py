@@ -154,19 +154,32 @@ class Bulk:
                 same = series.setdefault(name, {}).setdefault((own, not side and is_evaluation(own)), [])
                 same.append((columns.values[own][part.rows], *axes))
         kept: list[IntArray] = []
-        dropped = False
+        repeated = self._repeated(series)
         for name, sources in series.items():
             each = []
             for (own, held), pieces in sources.items():
                 points = _merged(pieces)
-                if held and not (new := session.news(own, points[2], points[0])).all():
-                    points, dropped = _picked(points, new), True
-                each.append(points)
+                each.append(_picked(points, ~np.isin(points[4], repeated[own])) if held and own in repeated else points)
             value, step, epoch, time, lines = _merged(each)
             kept.append(lines)
             self._sink.columns(name, value, step=step, epoch=epoch, time=time, line=lines)
-        session.points.count += len(np.unique(np.concatenate(kept))) if dropped else size
+        session.points.count += len(np.unique(np.concatenate(kept))) if repeated else size
         found.commit(session, size, trained=any(part.columns.kind.phase not in SIDES for part, _ in parts))
+
+    def _repeated(self, series: dict[str, dict[tuple[str, bool], list[Points]]]) -> dict[str, IntArray]:
+        """The lines whose evaluation only repeats a held one, by its name in the log, whatever series it belongs to."""
+        of: dict[str, list[Points]] = {}
+        for sources in series.values():
+            for (own, held), pieces in sources.items():
+                if held:
+                    of.setdefault(own, []).extend(pieces)
+        out: dict[str, IntArray] = {}
+        for own, pieces in of.items():
+            points = _merged(pieces)
+            new = self._log.session.news(own, points[2], points[0])
+            if not new.all():
+                out[own] = points[4][~new]
+        return out
 
     def _text(self, scan: Scan, at: int) -> str:
         return scan.line(at).decode(self._encoding, "replace")

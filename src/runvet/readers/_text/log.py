@@ -72,10 +72,15 @@ class TextLog:
         """Whether an unfinished last line has the shape of an earlier one, so that nothing of it is missing."""
         if read_bar(text) is not None:
             return True
-        message = self.prefixes.take(text).text
-        plan, nums, known = self.session.shapes.plan(message, "")
-        ends = bool(nums) and message.rstrip().endswith(nums[-1])
-        return known and (not ends or len(nums[-1].partition(".")[2]) == plan.decimals > 0)
+        plan, nums, known = self._planned(text)
+        if not nums or not text.rstrip().endswith(nums[-1]):
+            return known
+        before, others, _ = self._planned(self.session.former)
+        near = len(others[-1].partition(".")[2]) if others and before is plan else plan.decimals
+        return known and len(nums[-1].partition(".")[2]) == near > 0
+
+    def _planned(self, text: str) -> tuple[Plan, list[str], bool]:
+        return self.session.shapes.plan(self.prefixes.take(text).text, "")
 
     # -- plain lines -------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,8 @@ class Hierarchy:
     `inputs` are the channels of the fine stage: its own, and one a token for the coarse grid.
     """
 
-    def __init__(self, fine: Process, ids: Tensor, air: int, factor: int) -> None:
+    def __init__(self, fine: Process, ids: Tensor, air: int, factor: int, *, fine_share: float = 1.0) -> None:
+        self.fine_share = fine_share
         self.fine, self.ids, self.air, self.factor = fine, ids, air, factor
         self.coarse_inputs = fine.inputs
         self.inputs, self.outputs = fine.inputs + len(ids), fine.outputs
@@ -25,9 +26,14 @@ class Hierarchy:
     def loss(
         self, net: Net, tokens: Tensor, prompts: Sequence[str], generator: torch.Generator, *, numbers: bool = True
     ) -> Outcome:
-        """The sum of both stages' losses; the fine one sees the true coarse grid."""
+        """The sum of both stages' losses; the fine one sees the true coarse grid.
+
+        In training the fine stage takes part in a random `fine_share` of the steps, unweighted; in evaluation always.
+        """
         small = coarser(tokens, self.factor, len(self.ids), self.air)
         first = self.fine.loss(net, small, prompts, generator, numbers=numbers)
+        if torch.is_grad_enabled() and self._skipped(generator):
+            return Outcome(first.loss, {"loss_coarse": first.loss.detach()} if numbers else {})
         view = self._view(small)
         second = self.fine.loss(
             lambda x, t, p: net(torch.cat([x, view], 1), t, p), tokens, prompts, generator, numbers=numbers
@@ -36,6 +42,12 @@ class Hierarchy:
             {"loss_coarse": first.loss.detach(), "loss_fine": second.loss.detach()} if numbers else {}
         )
         return Outcome(first.loss + second.loss, told)
+
+    def _skipped(self, generator: torch.Generator) -> bool:
+        return (
+            self.fine_share < 1
+            and float(torch.rand((), generator=generator, device=generator.device)) >= self.fine_share
+        )
 
     def sample(
         self, answer: Answer, shape: tuple[int, int, int, int], settings: Sampling, generator: torch.Generator
