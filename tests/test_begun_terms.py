@@ -21,6 +21,8 @@ TERM = np.where(np.arange(2000) < 1000, 0.0, 2.0)
         ({"train__lpips_loss": TERM}, "not checked"),
         ({"settings": {"loss.lpips_start": 1000}}, "not checked"),
         ({"settings": {"loss.lpips_start": 300}}, "critical"),
+        ({"settings": {"resume_from_step": 1000}}, "critical"),
+        ({"settings": {"lr_decay_start": 1000}}, "critical"),
         ({"train__lpips_loss": TERM + 0.5}, "critical"),
     ],
 )

@@ -61,7 +61,7 @@ def test_export_of_names_that_are_no_unicode(run: Path) -> None:
 
 
 def test_parquet_has_the_same_names(run: Path, tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra parquet brings pyarrow")
     place = tmp_path / "x.parquet"
     assert call("export", run, "--format", "parquet", "--output", place).exit_code == 0
     assert set(parquet.read_table(place)["source"].to_pylist()) == {"caf?.csv"}

@@ -98,7 +98,7 @@ def _ordered(series: Series) -> Series:
 
 
 def _completed(log: Log) -> Log:
-    """The log in which a few points without a step take that of the point before, which is told as a problem."""
+    """The log in which a few points without a step stand between their neighbours, which is told as a problem."""
     found = [(one, _filled(one)) for one in log.series]
     lost = [(one, int((~np.isfinite(one.step)).sum())) for one, full in found if full is not one]
     if not lost:

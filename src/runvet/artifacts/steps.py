@@ -25,7 +25,7 @@ LOOKS: dict[str, tuple[Callable[[One], float], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class StepSamples:
-    """The samples of one step: distances to the data, shape (n,), in spreads of the data beyond the first."""
+    """The samples of one step (or epoch, see `axis`): the distance of each to the data, shape (n,), in the unit of who measured it."""
 
     step: float
     axis: str

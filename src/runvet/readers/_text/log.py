@@ -72,10 +72,10 @@ class TextLog:
         """Whether an unfinished last line has the shape of an earlier one, so that nothing of it is missing."""
         if read_bar(text) is not None:
             return True
+        before, others, _ = self._planned(self.session.former)  # first: clocks are read in the order of the lines
         plan, nums, known = self._planned(text)
         if not nums or not text.rstrip().endswith(nums[-1]):
             return known
-        before, others, _ = self._planned(self.session.former)
         near = len(others[-1].partition(".")[2]) if others and before is plan else plan.decimals
         return known and len(nums[-1].partition(".")[2]) == near > 0
 

@@ -23,7 +23,7 @@ BOUNDS = (0.0, 1.0, 100.0)
 # Words of what a metric is compared with: such a number is the same at every evaluation by construction.
 REFERENCES = frozenset(
     "baseline baselines reference chance ceiling trivial naive copy prior oracle random uniform unigram persistence "
-    "zero constant target goal limit floor teacher expert human".split()
+    "zero constant target goal limit floor teacher".split()
 )
 
 

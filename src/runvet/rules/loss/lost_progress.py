@@ -16,7 +16,11 @@ from runvet.rules.loss._common import ends, guilty, improves, num, parts, place
 from runvet.run import Series, Stage
 from runvet.statistics import StepUp, finite_values, never_regained, rising
 
-STARTS = re.compile(r"(?i)(?:^|[._])(?:\w+_)?(?:start|begin|from|after)(?:_(?:step|iter|epoch|at))?s?$")
+STARTS = re.compile(r"(?i)(?:^|[._])(?:\w+_)?(?:start|begin)(?:_(?:step|iter|epoch|at))?s?$")
+
+OTHER = re.compile(
+    r"(?i)resum|restart|load|ckpt|checkpoint|save|eval|val_|log|lr|rate|decay|ema"
+)  # starts that add no term
 
 
 @rule("LOSS102", "lost-progress", level="critical", since="0.1", explains=("LOSS103", "LOSS104", "LOSS119"))
@@ -108,7 +112,12 @@ def _begun(stage: Stage, part: Series, x: float) -> str:
     """A term of the loss that was exactly 0 until x and is not afterwards, or a setting that says that something starts there."""
     reach = 0.02 * float(part.x()[-1] - part.x()[0])
     for setting in stage.settings:
-        if STARTS.search(setting.key) and abs((setting.number or 0.0) - x) <= reach and x > reach:
+        if (
+            STARTS.search(setting.key)
+            and not OTHER.search(setting.key)
+            and abs((setting.number or 0.0) - x) <= reach
+            and x > reach
+        ):
             return f"{setting.key} = {setting.value}"
     for series in stage.series:
         if (
