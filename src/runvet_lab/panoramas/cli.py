@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from runvet_lab.base.config import ConfigProblem, load
-from runvet_lab.base.extra import MissingExtra
+from runvet_lab.base import commands
+from runvet_lab.base.commands import FOLDER, OLD, plain_errors
+from runvet_lab.base.config import load
 from runvet_lab.panoramas.config import Config, Tree
 
-FOLDER = click.Path(path_type=Path)
-OLD = click.Path(path_type=Path, exists=True, file_okay=False)
 RECIPES = Path(__file__).parent / "recipes"
 SPLIT = click.Choice(["train", "val", "newtown"])
 SOURCE = click.Choice(["pred", "gt"])
 
 
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """What a user can mend becomes one line instead of a traceback."""
-    try:
-        yield
-    except (ConfigProblem, MissingExtra, ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
-
-
 def recipe(name: str) -> Path:
     """A recipe by its name, or a file. Raises ConfigProblem."""
-    known = RECIPES / f"{name}.yaml"
-    if known.exists():
-        return known
-    if Path(name).exists():
-        return Path(name)
-    raise ConfigProblem(f"no recipe {name!r}; known are {', '.join(sorted(p.stem for p in RECIPES.glob('*.yaml')))}")
+    return commands.recipe(RECIPES, name)
 
 
 @click.group("panoramas")
@@ -187,19 +168,9 @@ def demo(out: Path, opened: bool, pairs: tuple[str, ...]) -> None:
 @click.option("--table", type=FOLDER, help="Also write the table as Markdown.")
 def judge(names: tuple[str, ...], out: Path | None, table: Path | None) -> None:
     """Run recipes (all without NAMES), have runvet judge them, and compare with what is expected."""
-    from runvet_lab.base import judged
-
-    keep = out or Path(tempfile.mkdtemp(prefix="panoramas-"))
     with plain_errors():
         paths = [recipe(name) for name in names] or [p for p in sorted(RECIPES.glob("*.yaml")) if p.stem != "gpu"]
-        rows = judged.table(paths, lambda path, folder: run(path, folder, []), keep)
-    if table is not None:
-        table.write_text(judged.markdown(rows), encoding="utf-8")
-    if out is None:
-        shutil.rmtree(keep, ignore_errors=True)
-    click.echo(f"{sum(row.met for row in rows)} of {len(rows)} as expected")
-    if not all(row.met for row in rows):
-        raise SystemExit(1)
+    commands.judge(paths, lambda path, folder: run(path, folder, []), out, table)
 
 
 def run(path: Path, out: Path, pairs: list[str], *, resume: bool = False) -> dict[str, float]:

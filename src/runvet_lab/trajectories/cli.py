@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from runvet_lab.base.config import ConfigProblem, load
-from runvet_lab.base.extra import MissingExtra
+from runvet_lab.base import commands
+from runvet_lab.base.commands import FOLDER, OLD, plain_errors
+from runvet_lab.base.config import load
 from runvet_lab.trajectories.config import Config
 
-FOLDER = click.Path(path_type=Path)
-OLD = click.Path(path_type=Path, exists=True, file_okay=False)
 RECIPES = Path(__file__).parent / "recipes"
-
-
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """What a user can mend becomes one line instead of a traceback."""
-    try:
-        yield
-    except (ConfigProblem, MissingExtra, ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
 
 
 def recipe(name: str) -> Path:
     """A recipe by its name, or a file. Raises ConfigProblem."""
-    known = RECIPES / f"{name}.yaml"
-    if known.exists():
-        return known
-    if Path(name).exists():
-        return Path(name)
-    raise ConfigProblem(f"no recipe {name!r}; known are {', '.join(sorted(p.stem for p in RECIPES.glob('*.yaml')))}")
+    return commands.recipe(RECIPES, name)
 
 
 @click.group("trajectories")
@@ -166,20 +147,10 @@ def demo(out: Path, opened: bool) -> None:
 @click.option("--short", is_flag=True, help="Fewer scenes and epochs: minutes instead of half an hour.")
 def judge(names: tuple[str, ...], out: Path | None, table: Path | None, short: bool) -> None:
     """Train recipes (all without NAMES), have runvet judge them, and compare with what is expected."""
-    from runvet_lab.base import judged
-
-    keep = out or Path(tempfile.mkdtemp(prefix="trajectories-"))
     pairs = ["data.scenes=72", "launch.threads=1"] if short else []
     with plain_errors():
         paths = [recipe(name) for name in names] or [p for p in sorted(RECIPES.glob("*.yaml")) if p.stem != "gpu"]
-        rows = judged.table(paths, lambda path, folder: run(path, folder, pairs), keep)
-    if table is not None:
-        table.write_text(judged.markdown(rows), encoding="utf-8")
-    if out is None:
-        shutil.rmtree(keep, ignore_errors=True)
-    click.echo(f"{sum(row.met for row in rows)} of {len(rows)} as expected")
-    if not all(row.met for row in rows):
-        raise SystemExit(1)
+    commands.judge(paths, lambda path, folder: run(path, folder, pairs), out, table)
 
 
 def run(path: Path, out: Path, pairs: list[str], *, resume: bool = False) -> dict[str, float]:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from runvet_lab.base.config import ConfigProblem, load
-from runvet_lab.base.extra import MissingExtra, need
+from runvet_lab.base.commands import FOLDER, OLD, plain_errors
+from runvet_lab.base.config import load
+from runvet_lab.base.extra import need
 from runvet_lab.voxels.cli_data import COMMANDS
 
 need("torch")
 need("scipy")
-
-FOLDER = click.Path(path_type=Path)
-OLD = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
 @click.group()
@@ -29,17 +25,6 @@ def command() -> None:
 
 for _each in COMMANDS:
     command.add_command(_each)
-
-
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """What a user can mend becomes one line instead of a traceback."""
-    from runvet.checkpoints import SaveFailed
-
-    try:
-        yield
-    except (ConfigProblem, MissingExtra, ValueError, OSError, SaveFailed) as error:
-        raise click.ClickException(str(error)) from None
 
 
 @command.command()

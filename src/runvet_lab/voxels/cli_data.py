@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from runvet_lab.base.extra import MissingExtra
+from runvet_lab.base.commands import FOLDER, plain_errors
 from runvet_lab.voxels import data
 from runvet_lab.voxels.data import DataSet
-from runvet_lab.voxels.structure import DataProblem, Structure
+from runvet_lab.voxels.structure import Structure
 
-FOLDER = click.Path(path_type=Path)
 OLD = click.Path(path_type=Path, exists=True)
-
-
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """What a user can mend becomes one line instead of a traceback."""
-    try:
-        yield
-    except (DataProblem, MissingExtra, ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
 
 
 @click.command()

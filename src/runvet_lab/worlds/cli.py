@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from runvet_lab.base.config import ConfigProblem, load
-from runvet_lab.base.extra import MissingExtra
+from runvet_lab.base import commands
+from runvet_lab.base.commands import FOLDER, OLD, plain_errors
+from runvet_lab.base.config import load
 from runvet_lab.worlds.config import Config
 
-FOLDER = click.Path(path_type=Path)
-OLD = click.Path(path_type=Path, exists=True, file_okay=False)
 RECIPES = Path(__file__).parent / "recipes"
 LIMIT = 600.0  # seconds that a training with several processes may take in the table
 
 
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """What a user can mend becomes one line instead of a traceback."""
-    try:
-        yield
-    except (ConfigProblem, MissingExtra, ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
-
-
 def recipe(name: str) -> Path:
     """A recipe by its name, or a file. Raises ConfigProblem."""
-    known = RECIPES / f"{name}.yaml"
-    if known.exists():
-        return known
-    if Path(name).exists():
-        return Path(name)
-    raise ConfigProblem(f"no recipe {name!r}; known are {', '.join(sorted(p.stem for p in RECIPES.glob('*.yaml')))}")
+    return commands.recipe(RECIPES, name)
 
 
 @click.group("worlds")
@@ -166,21 +148,11 @@ def demo(ctx: click.Context, out: Path, name: str, no_page: bool, pairs: tuple[s
 @click.option("--seed", type=int, help="Another seed of frames and trainings than the recipes'.")
 def judge(names: tuple[str, ...], out: Path | None, table: Path | None, short: bool, seed: int | None) -> None:
     """Train recipes (all without NAMES), have runvet judge them, and compare with what is expected."""
-    from runvet_lab.base import judged
-
-    keep = out or Path(tempfile.mkdtemp(prefix="worlds-"))
     with plain_errors():
-        paths = [recipe(name) for name in (SHORT if short else names)]
-        paths = paths or sorted(p for p in RECIPES.glob("*.yaml") if p.stem not in APART)
-        pairs = [] if seed is None else [f"seed={seed}", f"data.seed={seed}"]
-        rows = judged.table(paths, lambda path, folder: run(path, folder, pairs), keep)
-    if table is not None:
-        table.write_text(judged.markdown(rows), encoding="utf-8")
-    if out is None:
-        shutil.rmtree(keep, ignore_errors=True)
-    click.echo(f"{sum(row.met for row in rows)} of {len(rows)} as expected")
-    if not all(row.met for row in rows):
-        raise SystemExit(1)
+        paths = [recipe(name) for name in names or (SHORT if short else ())]
+    paths = paths or sorted(p for p in RECIPES.glob("*.yaml") if p.stem not in APART)
+    pairs = [] if seed is None else [f"seed={seed}", f"data.seed={seed}"]
+    commands.judge(paths, lambda path, folder: run(path, folder, pairs), out, table)
 
 
 APART = ("gpu_hour", "flow")  # long ones that the table leaves out
