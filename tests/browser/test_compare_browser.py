@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from plots import ink, picture
 from runvet import api
 from runvet.compare_overlay import Band, Line, Overlay
 from runvet.compare_seeds import SeedEffect
@@ -92,21 +93,6 @@ def hostile() -> tuple[Comparison, SeedEffect]:
         1.0,
     )
     return one, effect
-
-
-def ink(page: Any, plot: int = 0) -> int:
-    """How many different colours a plot's canvas holds: an empty one has a single one."""
-    count: int = page.evaluate(
-        "n => { const c = document.querySelectorAll('.uplot canvas')[n], d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
-        " return new Set(new Uint32Array(d.buffer)).size }",
-        plot,
-    )
-    return count
-
-
-def picture(page: Any) -> str:
-    url: str = page.evaluate("document.querySelector('.uplot canvas').toDataURL()")
-    return url
 
 
 def test_settings_first_speed_last_and_curves_drawn(shown: Shown, diverging: Comparison) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from plots import ink, picture
 from runvet import api
 from runvet.render import html
 from runvet.render.numbers import exact
@@ -29,21 +30,6 @@ def diverging() -> Report:
 def opened(shown: Callable[..., Any]) -> Opened:
     """Open reports in a page."""
     return lambda *reports, **options: shown(html.render(reports), **options)
-
-
-def ink(page: Any, plot: int = 0) -> int:
-    """How many different colours a plot's canvas holds: an empty one has a single one."""
-    count: int = page.evaluate(
-        "n => { const c = document.querySelectorAll('.uplot canvas')[n], d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
-        " return new Set(new Uint32Array(d.buffer)).size }",
-        plot,
-    )
-    return count
-
-
-def picture(page: Any) -> str:
-    url: str = page.evaluate("document.querySelector('.uplot canvas').toDataURL()")
-    return url
 
 
 def test_curves_are_drawn_and_marked(opened: Opened, diverging: Report) -> None:

@@ -16,6 +16,7 @@ from runvet.checkpoints.dtypes import dtype
 from runvet.checkpoints.model import Scalar
 from runvet.checkpoints.places import Place
 from runvet.checkpoints.problems import Damaged
+from runvet.checkpoints.streamed import Streamed
 from runvet.checkpoints.window import Window
 
 CHUNK_LIMIT = 128 << 20  # bytes of one block of the database: it can only be unpacked as a whole
@@ -78,60 +79,25 @@ def _opened(array: Any, key: str) -> Opened:
     if block > CHUNK_LIMIT:
         return Opened(shape, label, (), value)
     size = math.prod(shape) * known.size
-    store = Store(("orbax", key), size, lambda: Window(_Slabs(array, shape, known.size), 0, size))
+    store = Store(("orbax", key), size, lambda: Window(Streamed(lambda: _slabs(array, shape, known.size)), 0, size))
     return Opened(shape, label, (Piece(store, label, 0, shape, contiguous(shape)),), value)
 
 
-class _Slabs:
-    """The bytes of an array in row order; reads in order are cheap, others read from the start."""
+def _slabs(array: Any, shape: tuple[int, ...], width: int) -> Iterator[bytes]:
+    """The bytes of an array in row order: slabs of rows along the outermost axis below which a row is small enough."""
+    axis = next((i for i in range(len(shape)) if math.prod(shape[i + 1 :]) * width <= SLAB), len(shape))
+    if axis == len(shape):
+        yield _bytes(array)
+        return
+    rows = max(1, SLAB // max(1, math.prod(shape[axis + 1 :]) * width))
+    for before in itertools.product(*(range(n) for n in shape[:axis])):
+        for first in range(0, shape[axis], rows):
+            yield _bytes(array[(*before, slice(first, min(first + rows, shape[axis])))])
 
-    def __init__(self, array: Any, shape: tuple[int, ...], width: int) -> None:
-        self._array, self._shape, self._width = array, shape, width
-        self._slabs, self._block, self._start, self._at = self._read(), b"", 0, 0
 
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Move to a byte from the start."""
-        del whence
-        if offset < self._start:
-            self._slabs, self._block, self._start = self._read(), b"", 0
-        self._at = offset
-        return offset
-
-    def readinto(self, buffer: Any, /) -> int:
-        """Some bytes from here; 0 at the end."""
-        while self._at >= self._start + len(self._block):
-            self._start += len(self._block)
-            self._block = next(self._slabs, b"")
-            if not self._block:
-                return 0
-        inside = self._at - self._start
-        part = self._block[inside : inside + len(buffer)]
-        buffer[: len(part)] = part
-        self._at += len(part)
-        return len(part)
-
-    def close(self) -> None:
-        """Nothing to give back: tensorstore closes what it opened."""
-
-    def _read(self) -> Iterator[bytes]:
-        """Slabs of rows along the outermost axis below which a row is small enough, for each place on the axes before."""
-        axis = next(
-            (i for i in range(len(self._shape)) if math.prod(self._shape[i + 1 :]) * self._width <= SLAB),
-            len(self._shape),
-        )
-        if axis == len(self._shape):
-            yield self._bytes(self._array)
-            return
-        rows = max(1, SLAB // max(1, math.prod(self._shape[axis + 1 :]) * self._width))
-        for before in itertools.product(*(range(n) for n in self._shape[:axis])):
-            for first in range(0, self._shape[axis], rows):
-                index = (*before, slice(first, min(first + rows, self._shape[axis])))
-                yield self._bytes(self._array[index])
-
-    @staticmethod
-    def _bytes(part: Any) -> bytes:
-        try:
-            values = np.ascontiguousarray(part.read().result())
-        except (ValueError, OSError, RuntimeError) as error:
-            raise Damaged(f"its values cannot be read: {str(error).split('[')[0][:160]}") from None
-        return values.view(np.uint8).tobytes() if values.dtype.itemsize else b""
+def _bytes(part: Any) -> bytes:
+    try:
+        values = np.ascontiguousarray(part.read().result())
+    except (ValueError, OSError, RuntimeError) as error:
+        raise Damaged(f"its values cannot be read: {str(error).split('[')[0][:160]}") from None
+    return values.view(np.uint8).tobytes() if values.dtype.itemsize else b""

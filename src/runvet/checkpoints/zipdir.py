@@ -7,9 +7,9 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from runvet.checkpoints.problems import Damaged
+from runvet.checkpoints.streamed import Streamed
 from runvet.checkpoints.window import Window
 
 STORED, DEFLATED = 0, 8
@@ -92,7 +92,9 @@ class Zip:
 
     def streamed(self, member: Member) -> Window:
         """The bytes of a member, in place or unpacked while they are read, in order: memory stays small. Raises Damaged."""
-        return self.stored(member) if member.method == STORED else Window(_Unpacking(self, member), 0, member.size)
+        if member.method == STORED:
+            return self.stored(member)
+        return Window(Streamed(lambda: self.inflated(member)), 0, member.size)
 
     def inflated(self, member: Member, block: int = 1 << 20) -> Iterator[bytes]:
         """The unpacked bytes of a deflated member in blocks; never more than it declares. Raises Damaged."""
@@ -125,38 +127,6 @@ class Zip:
         if local[:4] != b"PK\3\4":
             raise Damaged(f"member {member.name[:80]!r} does not start where the directory says")
         return member.offset + 30 + int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
-
-
-class _Unpacking:
-    """A deflated member as a file. Reads in order are cheap; going back starts again."""
-
-    def __init__(self, archive: Zip, member: Member) -> None:
-        self._archive, self._member = archive, member
-        self._blocks, self._block, self._start, self._at = archive.inflated(member), b"", 0, 0
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Move to a byte from the start."""
-        del whence
-        if offset < self._start:
-            self._blocks, self._block, self._start = self._archive.inflated(self._member), b"", 0
-        self._at = offset
-        return offset
-
-    def readinto(self, buffer: Any, /) -> int:
-        """Some bytes from here; 0 at the end."""
-        while self._at >= self._start + len(self._block):
-            self._start += len(self._block)
-            self._block = next(self._blocks, b"")
-            if not self._block:
-                return 0
-        inside = self._at - self._start
-        part = self._block[inside : inside + len(buffer)]
-        buffer[: len(part)] = part
-        self._at += len(part)
-        return len(part)
-
-    def close(self) -> None:
-        """Nothing to give back: the file belongs to its window."""
 
 
 def _directory(window: Window) -> tuple[int, int]:

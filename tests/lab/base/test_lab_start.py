@@ -26,3 +26,8 @@ def test_a_missing_library_is_one_line_with_its_command():
 def test_runvet_never_imports_the_lab():
     code = "import runvet, runvet.cli.check, sys; print([m for m in sys.modules if m.startswith('runvet_lab')])"
     assert run(code=code).stdout.strip() == "[]"
+
+
+def test_python_m_is_the_same_program():
+    done = subprocess.run([sys.executable, "-m", "runvet_lab", "-h"], capture_output=True, text=True, check=True)
+    assert done.stdout.replace("python -m runvet_lab", "-c") == run("-h").stdout
