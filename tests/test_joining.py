@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import runvet
-from runvet.joining import last_digit
+from runvet.repeats import last_digit
 
 
 def curve(n: int, seed: int) -> np.ndarray:

@@ -9,9 +9,8 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from runvet.repeats import begins, close, part, repeats
 from runvet.run import Log, Series
-
-PROBES = 64  # points of a series that are looked up in another
 
 
 def key(name: str) -> str:
@@ -37,27 +36,12 @@ def _before(log: Log, step: float) -> Log:
     return replace(log, series=tuple(s for s in kept if len(s)))
 
 
-def _close(a: Series, b: Series) -> bool:
-    """Whether two series tell the same numbers, up to the digits that one of them printed."""
-    if abs(a.total - b.total) > max(2, 0.02 * max(a.total, b.total)) or a.stride != b.stride:
-        return False
-    n = min(len(a), len(b))
-    if n == 0:
-        return False
-    at = np.unique(np.linspace(0, n - 1, min(n, 64)).astype(np.int64))
-    x, y = a.value[at], b.value[at]
-    good = np.isfinite(x) & np.isfinite(y)
-    if not good.any():
-        return bool(len(a) == len(b))
-    return bool(np.mean(np.isclose(x[good], y[good], rtol=5e-3, atol=1e-12)) > 0.9)
-
-
 def same_numbers(a: Sequence[Log], b: Sequence[Log]) -> bool:
     """Whether two groups of logs share most of the curves of the smaller one."""
     mine = {key(s.name): s for log in a for s in log.series if len(s) >= 3}
     theirs = {key(s.name): s for log in b for s in log.series if len(s) >= 3}
     moving = [n for n in mine.keys() & theirs.keys() if mine[n].minimum < mine[n].maximum and not _is_axis(mine[n], n)]
-    same = [n for n in moving if _close(mine[n], theirs[n])]
+    same = [n for n in moving if close(mine[n], theirs[n])]
     return bool(same) and 2 * len(same) >= len(moving) and 3 * len(same) >= min(len(mine), len(theirs))
 
 
@@ -90,7 +74,7 @@ def join(logs: Sequence[Log]) -> tuple[Series, ...]:
             one = _once(one)
             mine = kept.setdefault(key(one.name), [])
             twin = next(
-                (i for i, other in enumerate(mine) if _close(one, other) or _begins(one, other) or _part(one, other)),
+                (i for i, other in enumerate(mine) if close(one, other) or begins(one, other) or part(one, other)),
                 None,
             )
             if twin is None:
@@ -101,37 +85,6 @@ def join(logs: Sequence[Log]) -> tuple[Series, ...]:
     for several in kept.values():
         out += _chain(several)
     return tuple(out)
-
-
-def _begins(a: Series, b: Series) -> bool:
-    """Whether the shorter series is the beginning of the other: a record kept beside each checkpoint."""
-    n = min(len(a), len(b))
-    if n < 2 or a.stride != b.stride or not np.array_equal(a.step[:n], b.step[:n], equal_nan=True):
-        return False
-    return bool(np.isfinite(a.step[:n]).all() and np.array_equal(a.value[:n], b.value[:n], equal_nan=True))
-
-
-def _part(a: Series, b: Series) -> bool:
-    """Whether all points of the shorter series stand in the other at the same steps, up to the digits it was printed with."""
-    few, many = sorted((a, b), key=lambda s: s.total)
-    if len(few) < 5 or few.files == many.files or not (np.isfinite(few.step).all() and np.isfinite(many.step).all()):
-        return False
-    if few.minimum == few.maximum:
-        return False
-    order = np.argsort(many.step, kind="stable")
-    steps, values = many.step[order], many.value[order]
-    for i in np.unique(np.linspace(0, len(few) - 1, PROBES).astype(np.int64)).tolist():
-        low, high = np.searchsorted(steps, few.step[i]), np.searchsorted(steps, few.step[i], side="right")
-        near = np.abs(values[low:high] - few.value[i]) <= last_digit(float(few.value[i]))
-        if not (near.any() or (np.isnan(few.value[i]) and np.isnan(values[low:high]).any())):
-            return False
-    return True
-
-
-def last_digit(value: float) -> float:
-    """Half a unit of the last digit that a value was printed with (and a little), as far as its digits tell."""
-    digits, _, power = f"{value:.12g}".partition("e")
-    return 0.51 * 10.0 ** (int(power or 0) - len(digits.partition(".")[2]))
 
 
 def _richness(series: Series) -> tuple[int, int, int]:
@@ -216,25 +169,7 @@ def distinct(series: Sequence[Series]) -> tuple[Series, ...]:
     """Drop series that repeat a denser one of the same role, such as the console's every tenth value of a CSV."""
     out: list[Series] = []
     for one in sorted(series, key=lambda s: -s.total):
-        if one.role is None or not any(other.role == one.role and _repeats(one, other) for other in out):
+        if one.role is None or not any(other.role == one.role and repeats(one, other) for other in out):
             out.append(one)
     kept = {id(s) for s in out}
     return tuple(s for s in series if id(s) in kept)
-
-
-def _repeats(sparse: Series, dense: Series) -> bool:
-    """Whether nearly all points of one series stand in another at the same steps (or all one step beside)."""
-    if len(sparse) < 5 or sparse.files == dense.files or sparse.segment.max() != dense.segment.max():
-        return False
-    if not (np.isfinite(sparse.step).all() and np.isfinite(dense.step).all()):
-        return False
-    order = np.argsort(dense.step, kind="stable")
-    steps, values = dense.step[order], dense.value[order]
-    for shift in (0.0, 1.0, -1.0):
-        at = np.searchsorted(steps, sparse.step + shift)
-        found = (at < len(steps)) & (steps[np.minimum(at, len(steps) - 1)] == sparse.step + shift)
-        if found.mean() > 0.9:
-            mine, theirs = sparse.value[found], values[at[found]]
-            if np.mean(np.isclose(mine, theirs, rtol=5e-3, atol=1e-12, equal_nan=True)) > 0.9:
-                return True
-    return False

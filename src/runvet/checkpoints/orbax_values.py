@@ -92,7 +92,8 @@ def _slabs(array: Any, shape: tuple[int, ...], width: int) -> Iterator[bytes]:
     rows = max(1, SLAB // max(1, math.prod(shape[axis + 1 :]) * width))
     for before in itertools.product(*(range(n) for n in shape[:axis])):
         for first in range(0, shape[axis], rows):
-            yield _bytes(array[(*before, slice(first, min(first + rows, shape[axis])))])
+            index = (*before, slice(first, min(first + rows, shape[axis])))
+            yield _bytes(array[index])
 
 
 def _bytes(part: Any) -> bytes:
