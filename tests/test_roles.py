@@ -94,3 +94,17 @@ def test_bare_names_of_splits_are_losses_unless_they_rise() -> None:
     assert roles(learn=curve, test=curve) == {"learn": "train_loss", "test": "test_loss"}
     assert roles(learn=1 - curve / 10, test=curve) == {"learn": None, "test": None}
     assert roles(loss=curve, train=curve)["train"] is None
+
+
+def test_an_error_of_training_is_the_loss_where_there_is_no_other() -> None:
+    falling = examples.decay(50)
+    boosted = {"train-rmse": falling, "eval-rmse": falling, "train-mae": falling, "eval-mae": falling}
+    assert roles(**boosted) == {
+        "train-rmse": "train_loss",
+        "eval-rmse": "val_loss",
+        "train-mae": "train_error",
+        "eval-mae": "val_error",
+    }
+    assert roles(**boosted, loss=falling)["train-rmse"] == "train_error"
+    assert roles(**{"eval-rmse": falling})["eval-rmse"] == "val_error"
+    assert roles(**{"train-wer": falling})["train-wer"] == "train_error"  # nobody minimises it

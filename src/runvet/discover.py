@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from runvet.checkpoints.places import Place, RemotePath, place
-from runvet.readers import Reader, load, readers
+from runvet.readers import Reader, _json_numbered, load, readers
 from runvet.run import LINKED, Ignored, Log, Problem
 from runvet.segments import numbered
 from runvet.sink import POINTS, Sink
@@ -28,6 +28,7 @@ OTHER = {
     "document": ".md .rst .tex .docx .pptx .xlsx .bib",
 }
 _OTHER = {suffix: kind for kind, suffixes in OTHER.items() for suffix in suffixes.split()}
+LOGS = (".wandb", "evaluations.npz")  # how names end whose suffix says otherwise
 CROWD = 20  # more settings files of one name than this are samples of a data set, not configuration
 
 
@@ -93,7 +94,7 @@ def _inside(link: Path, root: Path) -> bool:
 
 def other(name: str) -> str | None:
     """What a file is by its suffix where that is no log: a checkpoint, a picture, a program; else None."""
-    return None if name.endswith(".wandb") else _OTHER.get(Path(name).suffix.lower())
+    return None if name.endswith(LOGS) else _OTHER.get(Path(name).suffix.lower())
 
 
 def claim(source: Source) -> Reader | None:
@@ -125,7 +126,7 @@ def discover(root: Path, *, points: int | None = POINTS, look: Look = look_at, r
     `look` and `read` may remember what they did before (see `follow.py`).
     """
     found = Found()
-    claimed: list[tuple[Source, Reader]] = []
+    seen: list[tuple[Source, Reader | None]] = []
     found.problems += [Problem(root.name, why) for why in load()[1]]
     elsewhere: list[Path] = []
     for path in files(root, elsewhere):
@@ -139,10 +140,8 @@ def discover(root: Path, *, points: int | None = POINTS, look: Look = look_at, r
         except (OSError, ImportError) as error:
             found.problems.append(Problem(relative, str(error)))
             continue
-        if reader is None:
-            found.ignored.append(Ignored(relative, "empty" if not source.size else "no reader knows it"))
-        else:
-            claimed.append((source, reader))
+        seen.append((source, reader))
+    claimed = _sorted_out(seen, found, points)
     found.ignored += [Ignored(p.relative_to(root).as_posix(), LINKED) for p in elsewhere]
     crowd = Counter((source.name, reader.name) for source, reader in claimed if reader.kind == "settings")
     for source, reader in claimed:
@@ -154,6 +153,34 @@ def discover(root: Path, *, points: int | None = POINTS, look: Look = look_at, r
         found.bytes += source.size
         found.logs += read(source, reader) if read is not None else read_one(source, reader, points=points)
     return found
+
+
+def _sorted_out(
+    seen: Sequence[tuple[Source, Reader | None]], found: Found, points: int | None
+) -> list[tuple[Source, Reader]]:
+    """The files that are read one by one. Records of one log in a file each are read here, unknown files ignored."""
+    loose = [source for source, reader in seen if reader is None or _json_numbered.summary(source, reader)]
+    taken: set[str] = set()
+    for group in _json_numbered.groups(loose):
+        try:
+            log = _json_numbered.read(group, points=points)
+        except Exception as error:
+            first = group[0].source.relative
+            found.problems.append(Problem(first, f"reading stopped: {type(error).__name__}: {error}"))
+            continue
+        if log is not None:
+            found.logs.append(numbered(log))
+            taken.update(one.source.relative for one in group)
+    claimed = []
+    for source, reader in seen:
+        if source.relative in taken:
+            found.readers[source.relative] = _json_numbered.NAME
+            found.bytes += source.size
+        elif reader is None:
+            found.ignored.append(Ignored(source.relative, "no reader knows it" if source.size else "empty"))
+        else:
+            claimed.append((source, reader))
+    return claimed
 
 
 def read_one(source: Source, reader: Reader, *, points: int | None = POINTS) -> list[Log]:

@@ -121,12 +121,12 @@ TABLE: Sequence[tuple[str, Meaning]] = (
     (r"(?:^|_)(?:kl|kld|kldiv|kl_div|kl_loss|loss_kl|approx_kl|kl_approx|ppo_kl)(?:_|$)", Meaning("kl", None)),
     (
         r"^(?:(?:loss|gan)_)?(?:d|net_?d|dis|disc|discr|discriminator)_(?:(?:a|b|x|y|real|fake|total|adv|gan|hinge)_)*loss"
-        r"|^loss_(?:d|dis|disc|discriminator)(?:_|$)|(?:^|_)discriminator_loss|^d_(?:a|b|real|fake)?$",
+        r"|^loss_(?:d|dis|disc|discriminator)(?:_|$)|(?:^|_)discriminator_loss|^d_(?:a|b|real|fake)?$|^err_d(?:_|$)",
         Meaning("discriminator_loss", None),
     ),
     (
         r"^(?:(?:loss|gan)_)?(?:g|net_?g|gen|generator)_(?:(?:a|b|x|y|total|adv|gan|hinge)_)*loss"
-        r"|^loss_(?:g|gen|generator)(?:_|$)|(?:^|_)generator_loss|^g_(?:a|b)?$|^gan_?loss",
+        r"|^loss_(?:g|gen|generator)(?:_|$)|(?:^|_)generator_loss|^g_(?:a|b)?$|^gan_?loss|^err_g$",
         Meaning("generator_loss", None),
     ),
     (
@@ -172,6 +172,9 @@ _VALUE_OF = re.compile(r"(?<=loss)[ _]values?$")  # `lm loss value` is the loss,
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+\d*|[A-Z]+\d*|\d+|[^\W\d_a-zA-Z]+")
 _SCORES = frozenset({"accuracy", "metric", "error"})
 _LOSS = frozenset({"loss", "losses"})
+_OPTIMISED = frozenset(
+    "rmse mse mae mape rmsle l1 l2 error merror squared absolute".split()
+)  # errors that are minimised
 _OF_MODEL = frozenset("lm mlm clm ntp ctc clip mle seq2seq".split())  # a loss called by its model is the whole
 _PART = re.compile(
     r"policy|actor|critic|value|vf|pg|surrogate|adv|commit|reg|aux|balanc|router|(?<!cross_)entropy|penalty|margin"
@@ -251,6 +254,26 @@ def _same_split(name: str, split: Split | None) -> bool:
     return meaning(name)[2] in ((None, "train") if split is None else (split,))
 
 
+def _criteria(series: Sequence[Series]) -> Mapping[str, str]:
+    """Roles of losses for the errors that a stage without any loss minimises: XGBoost's `train-rmse`, `eval-rmse`.
+
+    The first error that is told of training, for every split; boosting logs what it optimises first.
+    """
+    known = [(one.name, *meaning(one.name)) for one in series]
+    if any((role or "").endswith(("loss", "loss_term")) for _, role, _, _ in known):
+        return {}
+    errors = [(name, split) for name, role, _, split in known if (role or "").endswith("error") and split]
+    first = next((name for name, split in errors if split == "train" and _OPTIMISED & set(words(name))), None)
+    if first is None:
+        return {}
+    return {name: f"{split}_loss" for name, split in errors if split and _kind(name) == _kind(first)}
+
+
+def _kind(name: str) -> tuple[str, ...]:
+    """The words of a name without those of a split: `train-rmse` and `eval-rmse` are of one kind."""
+    return tuple(w for w in words(name) if not any(w in s for s in SPLITS.values()))
+
+
 def _resolve(found: Meaning, rest: tuple[str, ...], split: Split | None) -> tuple[str, Direction | None, Split | None]:
     if found.role == "loss":
         criterion = CRITERION | ({"cross", "entropy"} if "cross" in rest else set())
@@ -269,7 +292,7 @@ def assign(series: Sequence[Series], names: Mapping[str, str] | None = None) -> 
     `train` or `val` is a loss where the stage has no other loss, and where it falls: it may be a score.
     """
     out = []
-    main = _main_terms(series)
+    main, criteria = _main_terms(series), _criteria(series)
     losses = sum(meaning(s.name)[0] == "train_loss" for s in series)
     has_loss = any((meaning(s.name)[0] or "").endswith("_loss") or meaning(s.name)[0] == "loss_term" for s in series)
     bare = {} if has_loss else {s.name: s for s in series if _only_split(s.name)}
@@ -285,6 +308,7 @@ def assign(series: Sequence[Series], names: Mapping[str, str] | None = None) -> 
             role, direction = "lr", None  # what darknet calls it
         if one.name in main:
             role = f"{split or 'train'}_loss"
+        role = criteria.get(one.name, role)
         told = (names or {}).get(one.name) or (names or {}).get(one.name.rsplit("/", 1)[-1])
         if told in ("up", "down"):
             direction = "up" if told == "up" else "down"

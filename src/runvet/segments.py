@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runvet.run import FloatArray, IntArray, Log, Problem, Series
+from runvet.standing import unstuck
 
 # More steps back than this share of the points is disorder (parallel writers), not a sequence of restarts.
 DISORDER = 0.05
@@ -22,7 +23,7 @@ FEWEST, MISSING = 8, 0.02  # points of a series; the share of them that may lack
 
 def numbered(log: Log) -> Log:
     """The log with global steps and with segment numbers in all its series."""
-    log = _completed(log)
+    log = unstuck(_completed(log))
     alone = not log.seams
     series = tuple(_ordered(_within_epochs(_global_steps(one)) if alone else _global_steps(one)) for one in log.series)
     seams = _seams(series, tuple(s.line for s in log.seams))

@@ -29,7 +29,7 @@ _NAMES = re.compile(
     r"|settings|training_args|train_args|flags|overrides|hydra|experiment|setup|trainer_config|run_config)(?:[_.\-].*)?",
     re.IGNORECASE,
 )
-_SUMMARY = re.compile(
+SUMMARY = re.compile(
     r"(?:wandb-)?summary|(?:.*[_\-])?results|metrics|(?:.*[_\-])?metrics|evaluation|eval", re.IGNORECASE
 )
 _NEVER = re.compile(
@@ -89,7 +89,7 @@ def _claims_json(source: Source, named: bool) -> float:
     stem = PurePath(source.name).stem
     if not isinstance(value, dict) or not value or _is_table(value):
         return 0.0
-    if _SUMMARY.fullmatch(stem) and _is_summary(value):
+    if SUMMARY.fullmatch(stem) and _is_summary(value):
         return 0.75
     if named:
         return 0.8
@@ -165,7 +165,7 @@ def _json(source: Source, sink: Sink, text: str) -> None:
         sink.problem("its value is no object, so no configuration")
         return
     stem = PurePath(source.name).stem
-    summary = _SUMMARY.fullmatch(stem) and not _NAMES.fullmatch(stem)
+    summary = SUMMARY.fullmatch(stem) and not _NAMES.fullmatch(stem)
     emit_settings(sink, {k: v for k, v in value.items() if k != "_wandb"}, "summary" if summary else "")
 
 
