@@ -42,6 +42,7 @@ from runvet.roles import assign, meaning
         ("train_step_timing in s", "step_time"),
         ("ips", "throughput"),
         ("L.r", "lr"),
+        ("rew", "reward"),
         ("optim0_lr0", "lr"),
         ("训练损失", "train_loss"),
         ("验证准确率", "val_accuracy"),

@@ -130,7 +130,7 @@ TABLE: Sequence[tuple[str, Meaning]] = (
         Meaning("generator_loss", None),
     ),
     (
-        r"(?:^|_)(?:ep_?rew(?:ard)?(?:_mean)?|rewards?|returns?|episode_reward|mean_episode_rewards?|score_mean|ep_ret)(?:_|$)",
+        r"(?:^|_)(?:ep_?rew(?:ard)?(?:_mean)?|rew(?!_std)|rewards?|returns?|episode_reward|mean_episode_rewards?|score_mean|ep_ret)(?:_|$)",
         Meaning("reward", "up"),
     ),
     (r"(?:^|_)success(?:_rate)?(?:_|$)", Meaning("success_rate", "up", True)),

@@ -121,6 +121,13 @@ def test_a_bar_that_repeats_the_last_evaluation_gives_it_once_an_epoch(tmp_path:
     assert values(log, "val_loss") == [0.1, 0.2, 0.3]
 
 
+def test_a_log_that_keeps_only_the_last_drawing_of_each_epochs_bar(tmp_path: Path) -> None:
+    rows = [f"Epoch #{e}: 1001it [00:12, 80.2it/s, env_step={e}000, loss=0.{9 - e}, rew={e}.5]\n" for e in range(1, 6)]
+    log = read_text(tmp_path, "".join(rows))
+    assert values(log, "rew") == [1.5, 2.5, 3.5, 4.5, 5.5]
+    assert series(log, "rew").epoch.tolist() == [1, 2, 3, 4, 5]
+
+
 def test_lines_of_training_that_repeat_the_last_evaluation(tmp_path: Path) -> None:
     rows = [
         f"Epoch {e} | iter {10 * e + i} step {10 * e + i} | loss train: {4 - e / 2 - i / 10:.3f}, val: {5 - e}.5 | iter time: 1{i}.5 ms\n"

@@ -41,7 +41,7 @@ class Bars:
         """Take one drawing of a progress bar: a point when its count moves on, or once a bar for values in its title."""
         side, values, place, each = self._values(bar, line)
         last = self._last
-        fresh = last is None or last.desc != side or bar.done < last.done
+        fresh = last is None or last.desc != side or bar.done < last.done or place.epoch != last.row.place.epoch
         if last is not None and (fresh or (each and bar.done != last.done)):
             self._write(last)
         if not values:
