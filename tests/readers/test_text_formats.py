@@ -128,6 +128,14 @@ def test_a_log_that_keeps_only_the_last_drawing_of_each_epochs_bar(tmp_path: Pat
     assert series(log, "rew").epoch.tolist() == [1, 2, 3, 4, 5]
 
 
+def test_clus_steps_in_brackets(tmp_path: Path) -> None:
+    head = "I0501 10:00:0{i}.123456 140123 logging_writer.py:48]"
+    rows = [f"{head} [{{i}}00] learning_rate=0.0003, train/loss={{a}}.5\n".format(i=i, a=9 - i) for i in range(4)]
+    log = read_text(tmp_path, "".join(rows))
+    assert values(log, "train/loss") == [9.5, 8.5, 7.5, 6.5]
+    assert steps(log, "train/loss") == [0, 100, 200, 300]
+
+
 def test_lines_of_training_that_repeat_the_last_evaluation(tmp_path: Path) -> None:
     rows = [
         f"Epoch {e} | iter {10 * e + i} step {10 * e + i} | loss train: {4 - e / 2 - i / 10:.3f}, val: {5 - e}.5 | iter time: 1{i}.5 ms\n"

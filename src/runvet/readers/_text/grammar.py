@@ -25,6 +25,7 @@ _COCO = re.compile(
     r"^\s{0,4}Average (?P<what>Precision|Recall) {1,9}\(A[PR]\) {1,3}@\[ IoU=[^|]{1,20}\| area= {0,9}(?P<area>\w{1,9}) "
 )
 _SPENT = re.compile(r"(?:ms|s|secs?|seconds|m|min|h)(?![\w/])")
+_PAIR = re.compile(r",?\s[\w./\-]{1,120}=")
 _ORDINAL_BEFORE = re.compile(r"第\s{0,2}$")
 
 
@@ -148,7 +149,7 @@ def _fill(plan: Plan, gaps: list[str], found: list[Atom], names: list[Name]) -> 
             elif atom.kind == "percent" and index == 0 and plan.percent < 0 and _free(gaps[0]):
                 plan.percent = atom.first
             elif (
-                (atom.kind == "number" or (atom.kind == "one" and gaps[1][:1] == "\t"))
+                (atom.kind == "number" or (atom.kind == "one" and (gaps[1][:1] == "\t" or _pairs(gaps))))
                 and index == 0
                 and not gaps[0].strip()
                 and len(found) > 1
@@ -169,6 +170,11 @@ def _fill(plan: Plan, gaps: list[str], found: list[Atom], names: list[Name]) -> 
         if not rest or (rest[0][1].strong and not colon) or not (lone or colon or words.is_metric(rest[0][1].text)):
             plan.step = -1
     return rest
+
+
+def _pairs(gaps: list[str]) -> bool:
+    """Whether a line is a bracket and pairs alone, as clu writes metrics: `[300] learning_rate=0.1, train/loss=2.5`."""
+    return all(_PAIR.fullmatch(gap) for gap in gaps[1:-1]) and not gaps[-1].strip()
 
 
 def _bare_count(atom: Atom, name: Name, found: list[Atom], gaps: list[str], index: int) -> bool:
