@@ -14,6 +14,7 @@ from runvet.run import LINKED, Run, Stage
 ENOUGH = 3
 CURVES = ("LOSS", "LR", "GEN", "REG")
 LEVELS = ("critical", "warning")
+BACK = "what was trained since"  # what going back to a checkpoint costs
 
 
 def verdict(findings: Iterable[Finding], *, enough: bool) -> Verdict:
@@ -67,7 +68,8 @@ def _cause(finding: Finding, found: Sequence[Finding], rules: dict[str, Rule]) -
 def actions(found: Sequence[Finding]) -> tuple[PlannedAction, ...]:
     """What to do, in order: critical causes first, and within them stop, keep, repair, change, measure.
 
-    A run is stopped once: what else asks for that on the same stage is added to the first one's reasons.
+    A run is stopped once: what else asks for that on the same stage is added to the first one's reasons. So is a
+    consequence that asks to go back, where its cause does: that one knows since when.
     """
     ranked = []
     for place, finding in enumerate(found):
@@ -76,8 +78,16 @@ def actions(found: Sequence[Finding]) -> tuple[PlannedAction, ...]:
             ranked.append((rank, action, finding))
     out: dict[str, PlannedAction] = {}
     stops: dict[str | None, str] = {}
+    back: dict[tuple[str | None, str], str] = {}
     for _, action, finding in sorted(ranked, key=lambda entry: entry[0]):
-        do = stops.setdefault(finding.stage, action.do) if action.kind == "stop" else action.do
+        do = action.do
+        if action.kind == "stop":
+            do = stops.setdefault(finding.stage, do)
+        elif action.cost == BACK:
+            cause = finding.caused_by or ""
+            do = back.get((finding.stage, cause), back.get((None, cause), do))
+        if action.cost == BACK:
+            back.setdefault((finding.stage, finding.rule), do)
         known = out.get(do)
         if known is None:
             out[action.do] = PlannedAction(len(out) + 1, action.do, (finding.rule,), action.cost, finding.stage)

@@ -75,3 +75,19 @@ def test_a_run_is_stopped_once() -> None:
         (3, "Lower the rate", ("LOSS101",)),
     ]
     assert {a.stage for a in planned} == {"a", "b"}
+
+
+def test_a_consequence_sends_back_no_further_than_its_cause() -> None:
+    def back(at: int) -> Action:
+        return Action(f"Go back to step {at}", "what was trained since", "keep")
+
+    asks = [
+        Finding("LOSS101", "rising-loss", "critical", "a", "", actions=(back(100), Action("Lower the rate"))),
+        Finding("LOSS102", "lost-progress", "warning", "a", "", actions=(back(300),), caused_by="LOSS101"),
+        Finding("GEN113", "policy-collapse", "warning", "a", "", actions=(back(200),)),
+    ]
+    assert [(a.do, a.why) for a in verdict.actions(asks)] == [
+        ("Go back to step 100", ("LOSS101", "LOSS102")),
+        ("Lower the rate", ("LOSS101",)),
+        ("Go back to step 200", ("GEN113",)),
+    ]

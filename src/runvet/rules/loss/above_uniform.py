@@ -89,7 +89,7 @@ def _told(series: Series, nats: float, source: str, factor: float, key: str, lev
         since(series, start),
         "the loss holds other terms that grow by design",
         (
-            Action(f"Go back to the last checkpoint before {place(series, start)}", "the steps since", "repair"),
+            Action(f"Go back to the last checkpoint before {place(series, start)}", "what was trained since", "keep"),
             Action("Lower the peak learning rate tenfold, with norms before each layer and at the end", "a restart", "change"),
         ),
         guilty(series, start),

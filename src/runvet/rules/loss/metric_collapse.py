@@ -40,7 +40,7 @@ class Fall:
     below: bool
 
 
-@rule("LOSS116", "metric-collapse", level="critical", since="0.1", explains=("LOSS101", "LOSS119"))
+@rule("LOSS116", "metric-collapse", level="critical", since="0.1", explains=("LOSS119",))
 def metric_collapse(
     stage: Stage,
     nature: Nature,

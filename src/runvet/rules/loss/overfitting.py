@@ -72,7 +72,7 @@ def overfitting(
         size = (found.last - found.best) / abs(found.best) if found.best > 0 else math.nan
         if size < (worse if len(part) < 40 else 0.6 * worse):  # many evaluations say so more surely
             continue
-        trend = _training(loss, part, found.at)
+        trend = _training(stage, loss, part, found.at)
         if trend is not None and trend[1] - trend[0] > max(trend[2], 0.0):
             continue  # both get worse: that is divergence
         better = [
@@ -130,15 +130,18 @@ def _middle(part: Series) -> Worse | None:
     return None
 
 
-def _training(loss: TrainLoss | None, val: Series, at: float) -> tuple[float, float, float] | None:
-    """The training loss around x = `at` and at the end, and what its noise explains; None without a shared axis."""
-    if loss is None or not loss.is_total:
-        return None
-    for series in sorted(loss.series, key=lambda s: s.split != "train"):
+def _training(stage: Stage, loss: TrainLoss | None, val: Series, at: float) -> tuple[float, float, float] | None:
+    """The training loss (else perplexity) around x = `at` and at the end, and what its noise explains.
+
+    None without a shared axis.
+    """
+    whole = loss.series if loss is not None and loss.is_total else ()
+    losses = [s for s in whole if s.role == "train_loss"]
+    for series in (*sorted(losses, key=lambda s: s.split != "train"), *stage.role("train_perplexity")):
         if series.name == val.name:
             continue
         axes = shared_axis(series, val)
-        if axes is None or len(series) < 4 or series.role != "train_loss":
+        if axes is None or len(series) < 4:
             continue
         x, xv = axes
         place_at = float(xv[np.argmin(np.abs(val.x() - at))])
@@ -203,6 +206,8 @@ def healthy() -> Iterator[Stage]:
     yield examples.stage(loss=examples.decay(1000), val_loss=examples.decay(10))
     rng = np.random.default_rng(1)
     yield examples.stage(loss=examples.decay(1000), val_loss=examples.decay(60) + 0.1 * rng.standard_normal(60))
+    both = _valley(60, 0.4, 0.9)
+    yield examples.stage(train_perplexity=np.exp(both), val_perplexity=np.exp(1.05 * both))
     yield examples.stage(loss=examples.decay(1000), val_loss=[1.6, 1.1, 1.02, 1.05, 1.01, 1.04, 1.03])
     yield examples.stage(
         loss=examples.decay(1000), val_loss=_valley(12, 0.3, 0.12), val_accuracy=np.linspace(0.4, 0.8, 12)

@@ -44,7 +44,7 @@ class Found:
     "rising-loss",
     level="critical",
     since="0.1",
-    explains=("LOSS102", "LOSS103", "LOSS108", "LOSS119", "LOSS121"),
+    explains=("LOSS102", "LOSS103", "LOSS108", "LOSS116", "LOSS119", "LOSS121"),
 )
 def rising_loss(
     stage: Stage,
