@@ -154,6 +154,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "error": "an error line of any logger that is not a traceback",
     "start": "a process started: banner, echoed configuration, `nohup: ignoring input`, `distributed init`",
     "resume": "a checkpoint was loaded to go on from; value = its path or step",
+    "from-scratch": "no checkpoint was found, or training begins from scratch",
     "weights-loaded": "how many parameters a checkpoint gave; value = the number",
     "weights-missing": "missing, unexpected or newly initialised parameters; value = how many, where said",
     "epoch-length": "steps in one epoch as the log counts them; value = steps; only where it changes",

@@ -60,7 +60,7 @@ def plan(stage: Stage) -> Plan | Missing:
     return plan_of(stage) or Missing("the planned length is unknown", "planned_steps = … in runvet.toml")
 
 
-STEPS = ("planned_steps", "max_steps", "n_updates", "num_updates", "max_updates", "max_iters", "max_iter", "total_steps",
+STEPS = ("planned_steps", "max_steps", "n_updates", "num_updates", "max_updates", "max_update", "max_iters", "max_iter", "total_steps",
          "num_steps", "train_steps", "total_iters", "max_train_steps", "num_train_steps", "num_training_steps",
          "num_iterations", "n_steps", "total_timesteps", "iterations", "train_iters", "total_iterations")  # fmt: skip
 EPOCHS = ("planned_epochs", "max_epochs", "num_epochs", "epochs", "n_epochs", "num_train_epochs", "total_epochs",

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from runvet import examples
+from runvet.evidence.counters import CounterRestarts
 from runvet.evidence.events import Events, Plan
 from runvet.evidence.seams import lead_of
 from runvet.rules import Action, Measure, Sick, Unsure, rule
@@ -27,15 +28,21 @@ UNIX = 1e8  # times beyond this count from 1970
 
 @rule("RES105", "stopped-early", level="warning", since="0.1")
 def stopped_early(
-    stage: Stage, plan: Plan, events: Events, *, least: float = 0.5, most: float = 0.95
+    stage: Stage,
+    plan: Plan,
+    events: Events,
+    counters: CounterRestarts | None,
+    *,
+    least: float = 0.5,
+    most: float = 0.95,
 ) -> Sick | Unsure | None:
     """The run ended before its planned steps or epochs.
 
     ## What it checks
     The last step or epoch against the plan (configuration, or `Epoch 3/100` in the log): a finding where between
     `least` and `most` of the plan was done. Spared are runs that say that they are finished or stopped by a rule
-    (early stopping, patience, a target), runs whose log still grows, and trainer states, which are snapshots. Below
-    `least` the plan was an upper bound or the run a trial: nothing is said.
+    (early stopping, patience, a target), runs whose log still grows, and trainer states, which are snapshots. Where a
+    restart let the count begin anew (see `restarted-counter`), what was trained before it is added. Below `least` the plan was an upper bound or the run a trial: nothing is said.
     ## Why it matters
     With a schedule that ends at zero, most of the quality comes in its last part; a run that died looks like a run
     that converged.
@@ -52,10 +59,12 @@ def stopped_early(
     if all(log.reader == "trainer_state" for log in stage.logs if log.series):
         return Unsure("a trainer state is a snapshot of a run that may go on", "keep the program's output")
     series = lead_of(stage)
-    reached = None if series is None else _reached(series, plan)
+    reached = None if series is None else _reached(series, plan, stage)
     if series is None or reached is None:
         return Unsure("the axis of the log can not be compared with the plan", "log step and epoch")
     done, planned, unit = reached
+    before = counters.uncounted if counters is not None and counters.pairs and unit == series.axis else 0.0
+    done += before
     if not least <= done / planned < most:
         return None
     if events.of("finished") or any(STOPPING.search(e.text) for e in events.events) or _patience(stage):
@@ -65,7 +74,8 @@ def stopped_early(
         return Unsure(f"the log changed {duration(max(age, 1.0))} ago: the run may still be running", "")
     at = float(series.x()[-1])
     return Sick(
-        f"ended after {num(done)} of {num(planned)} planned {unit}s ({percent(done / planned)})",
+        f"ended after {num(done)} of {num(planned)} planned {unit}s ({percent(done / planned)})"
+        + (f", {num(before)} of them before the count began anew" if before else ""),
         evidence=(
             Measure(f"{unit}s done", done, f"{unit}s", series.where(-1)),
             Measure(f"{unit}s planned", planned, f"{unit}s", plan.source),
@@ -83,10 +93,15 @@ def stopped_early(
     )
 
 
-def _reached(series: Series, plan: Plan) -> tuple[float, float, str] | None:
-    """How much was done of how much, and of what; the larger share where both steps and epochs are planned."""
+def _reached(series: Series, plan: Plan, stage: Stage) -> tuple[float, float, str] | None:
+    """How much was done of how much, and of what; the larger share where both steps and epochs are planned.
+
+    Steps count where any curve of the same files has them: a loss may be missing at the end.
+    """
     found = []
-    for axis, planned, unit in ((series.epoch, plan.epochs, "epoch"), (series.step, plan.steps, "step")):
+    beside = [s for s in stage.series if s.files == series.files and s.axis == series.axis]
+    steps = np.concatenate([s.step for s in beside])
+    for axis, planned, unit in ((series.epoch, plan.epochs, "epoch"), (steps, plan.steps, "step")):
         known = axis[np.isfinite(axis)]
         if planned and len(known):
             done = float(known.max())
