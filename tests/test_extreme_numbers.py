@@ -19,6 +19,7 @@ from runvet.evidence.events import Plan, plan_of
 from runvet.evidence.settings import same
 from runvet.evidence.vocabulary import Vocabulary
 from runvet.run import FloatArray, Run, Setting, Stage
+from runvet.summary import summarise
 
 NAMES = [
     *("loss", "train_loss", "val_loss", "lr", "grad_norm", "kl", "acc", "val__accuracy", "loss_a", "loss_b", "entropy", "perplexity"),
@@ -215,3 +216,17 @@ def test_values_that_say_the_same() -> None:
 def test_the_place_of_a_setting() -> None:
     assert Setting("lr", 1.0, "config.yaml", 3).where == "config.yaml:3"
     assert Setting("lr", 1.0, "config.yaml").where == "config.yaml"
+
+
+def test_a_summary_of_losses_near_the_largest_number() -> None:
+    top = np.finfo(np.float64).max
+    stage = examples.stage(loss=np.full(400, top), val__loss=np.linspace(1e308, top, 40))
+    told = summarise(stage, "not judged")
+    numbers = [
+        *told.sparkline,
+        *(v for w in told.windows for v in (w.mean, w.median)),
+        *(s.median for s in told.series),
+    ]
+    assert len(told.windows) > 1
+    assert all(v is not None and 1e308 <= v <= top for v in numbers)
+    assert "Infinity" not in json.dumps([s.median for s in told.series])

@@ -149,3 +149,10 @@ def test_a_total_divided_by_the_accumulation_is_no_other_criterion() -> None:
     assert outcome(16).state == "not checked"
     assert "divided by 16" in outcome(16).why
     assert outcome(16.5).state == "warning"
+
+
+def test_perplexities_that_rise_together_diverge_and_do_not_overfit() -> None:
+    x = np.linspace(0, 1, 60)
+    both = 2.0 - 1.2 * np.minimum(x / 0.4, 1.0) ** 0.5 + 1.5 * np.clip(x - 0.4, 0, None)
+    stage = examples.stage(train_perplexity=np.exp(both), val_perplexity=np.exp(1.05 * both))
+    assert "LOSS105" not in findings(stage)

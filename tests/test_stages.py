@@ -167,3 +167,12 @@ def test_a_link_to_a_folder_elsewhere_is_told(tmp_path: Path) -> None:
     report = runvet.check(run)
     assert "logs is a link to a folder elsewhere" in report.why_not_judged
     assert [i.source for i in runvet.read(run).ignored] == ["logs"]
+
+
+def test_a_folder_called_train_says_nothing_where_names_tell_the_splits(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "detect" / "train"
+    folder.mkdir(parents=True)
+    rows = "\n".join(f"{e},{2 - e / 10},{2.1 - e / 10},{e / 20}" for e in range(10))
+    (folder / "results.csv").write_text(f"epoch,train/box_loss,val/box_loss,metrics/mAP50(B)\n{rows}\n")
+    (series,) = (s for s in read(tmp_path).stages[0].series if "mAP" in s.name)
+    assert (series.name, series.split) == ("metrics/mAP50(B)", None)

@@ -57,7 +57,7 @@ GENERIC = frozenset(
 )
 # Words that say which loss it is: it is the whole one where the name has no others.
 CRITERION = frozenset(
-    "nll logloss mlogloss xent ce bce elbo crossentropy binary categorical sparse multi softmax".split()
+    "nll logloss mlogloss xent ce bce elbo infonce crossentropy binary categorical sparse multi softmax".split()
 )
 
 
@@ -143,7 +143,7 @@ TABLE: Sequence[tuple[str, Meaning]] = (
         Meaning("accuracy", "up", True),
     ),
     (
-        r"(?:^|_)(?:m?ap(?:_?\d+)*|map50(?:_95)?|auc|auroc|roc_auc|f1|f1_score|precision|recall|m?iou|fwiou|[gdc]iou|dice|dsc|bleu\d?|rouge\w*|meteor|psnr|ssim|hit_ratio\w*|hits?|ndcg\w*|mrr|r2|kappa|mcc|pck|ar|explained_variance|ess|is_score|inception_score|clip_score|rewards_(?:margins|accuracies)|margins|hella(?:swag)?)(?:_|$)|_score$|^score$",
+        r"(?:^|_)(?:m?ap(?:_?\d+)*|map50(?:_95)?|auc|auroc|roc_auc|f1|f1_score|precision|recall|m?iou|fwiou|[gdc]iou|dice|dsc|bleu\d?|rouge\w*|meteor|psnr|ssim|hit_ratio\w*|hits?|ndcg\w*|mrr|r2|kappa|mcc|pck|ar|explained_variance|ess|is_score|inception_score|clip_score|rewards_(?:margins|accuracies)|margins|hella(?:swag)?)(?:_|$)|_score$|^score$|(?:^|_)r_(?:1|5|10|50|100)$",
         Meaning("metric", "up", True),
     ),
     (
@@ -151,7 +151,7 @@ TABLE: Sequence[tuple[str, Meaning]] = (
         Meaning("error", "down", True),
     ),
     (
-        r"(?:^|_)(?:loss|losses|nll|xent|ce|bce|cross_?entropy|m?logloss|elbo|objective|cost|total_?loss)(?:_|$)|loss|^total$",
+        r"(?:^|_)(?:loss|losses|nll|xent|ce|bce|cross_?entropy|m?logloss|elbo|objective|cost|total_?loss|info_?nce|nt_?xent)(?:_|$)|loss|^total$",
         Meaning("loss", "down", True),
     ),
 )

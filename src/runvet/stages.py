@@ -102,9 +102,13 @@ def _runs_of(log: Log) -> list[Log]:
 
 
 def _prefixed(log: Log) -> Log:
-    """Series of a file below `train/` or `val/` carry that folder in their names, unless the name has the split."""
+    """Series of a file below `train/` or `val/` carry that folder in their names, unless the name has the split.
+
+    Nor where the file's own names tell training and evaluation apart: `runs/detect/train/results.csv` holds both.
+    """
     prefix = home_of(log.source, log.scope)[2]
-    if not prefix or log.reader == "text":
+    own = {meaning(s.name)[2] for s in log.series} - {None}
+    if not prefix or log.reader == "text" or len(own) > 1:
         return log
     return replace(
         log, series=tuple(s if meaning(s.name)[2] else replace(s, name=f"{prefix}/{s.name}") for s in log.series)

@@ -16,6 +16,7 @@ from runvet.report import SeriesSummary, StageSummary, Steps, Verdict, WindowSum
 from runvet.run import FloatArray, Series, Stage
 
 SPARKS = 64  # medians kept for a drawing of the lead curve
+HUGE = 1e290  # sums of values above may overflow
 AXES = ("step", "epoch", "clock")
 
 
@@ -91,7 +92,7 @@ def _series(series: Series) -> SeriesSummary:
         _finite(series.last),
         _finite(series.minimum),
         _finite(series.maximum),
-        float(np.median(finite)) if len(finite) else None,
+        _middle(finite)[1] if len(finite) else None,
         series.direction,
         series.non_finite,
         series.stride,
@@ -109,6 +110,16 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def _middle(values: FloatArray) -> tuple[float, float]:
+    """Mean and median of finite values, also of those whose sum is beyond the range of a double."""
+    low, high = float(values.min()), float(values.max())
+    if max(-low, high) <= HUGE:
+        return float(values.mean()), float(np.median(values))
+    scale = 2.0 * len(values)
+    v = values / scale
+    return min(max(float(v.mean()) * scale, low), high), min(max(float(np.median(v)) * scale, low), high)
+
+
 def _windows(series: Series, length: float | None) -> tuple[WindowSummary, ...]:
     """Mean and median of the curve in round windows of steps."""
     series = series.finite()
@@ -119,7 +130,7 @@ def _windows(series: Series, length: float | None) -> tuple[WindowSummary, ...]:
     for start, end in edges(float(x.min()), float(x.max()), length):
         inside = series.value[(x >= start) & (x < end)]
         if len(inside):
-            out.append(WindowSummary(start, end, float(inside.mean()), float(np.median(inside))))
+            out.append(WindowSummary(start, end, *_middle(inside)))
     return tuple(out)
 
 
@@ -135,4 +146,4 @@ def _sparks(series: Series) -> tuple[float, ...]:
     values: FloatArray = series.finite().value
     if len(values) <= SPARKS:
         return tuple(float(v) for v in values)
-    return tuple(float(np.median(part)) for part in np.array_split(values, SPARKS))
+    return tuple(_middle(part)[1] for part in np.array_split(values, SPARKS))

@@ -1,4 +1,4 @@
-"""How many outcomes the model chooses from: classes, tokens, codes. A uniform guess costs their logarithm."""
+"""How many outcomes the model chooses from: classes, tokens, codes, prototypes, candidates. A uniform guess costs their logarithm."""
 
 from __future__ import annotations
 
@@ -9,22 +9,10 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from runvet.evidence import Missing, provides
+from runvet.evidence.alphabets import Alphabet, told_in, whole
+from runvet.evidence.self_supervised import alternatives
 from runvet.evidence.settings import name_of
-from runvet.run import Plain, Setting, Stage, number
-
-
-@dataclass(frozen=True, slots=True)
-class Alphabet:
-    """A number of outcomes (`size` > 1), what they are (`classes`, `tokens`, `codes`) and where that is told."""
-
-    size: int
-    what: str
-    source: str
-
-    @property
-    def nats(self) -> float:
-        """The cross entropy of a uniform guess."""
-        return math.log(self.size)
+from runvet.run import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,32 +81,17 @@ DATASETS = (
 )
 
 
-def _whole(value: Plain) -> int | None:
-    if isinstance(value, str) and value.isdecimal() and len(value) < 16:
-        value = int(value)
-    if isinstance(value, list) and len(value) > 1 and all(isinstance(v, str) for v in value):
-        return len(value)
-    if isinstance(value, dict) and len(value) > 1:
-        return len(value)
-    size = number(value)
-    return int(size) if size is not None and size > 1 and size.is_integer() else None
-
-
-def _place(*settings: Setting) -> str:
-    return " and ".join(s.key for s in settings) + f" in {settings[0].where}"
-
-
 def _from_settings(stage: Stage) -> Iterator[Alphabet]:
     for setting in stage.settings:
-        key, size = name_of(setting), _whole(setting.value)
+        key, size = name_of(setting), whole(setting.value)
         for names, what in ((CLASSES, "classes"), (TOKENS, "tokens"), (CODES, "codes")):
             if key in names and size is not None and size < 5_000_000:
-                yield Alphabet(size, what, _place(setting))
+                yield Alphabet(size, what, told_in(setting))
         levels = setting.value
         if key in ("levels", "fsq_levels") and isinstance(levels, list) and 2 <= len(levels) <= 12:
-            whole = [_whole(v) for v in levels]
-            if all(whole):
-                yield Alphabet(math.prod(v for v in whole if v), "codes", _place(setting))
+            each = [whole(v) for v in levels]
+            if all(each):
+                yield Alphabet(math.prod(v for v in each if v), "codes", told_in(setting))
     yield from _scalar_quantiser(stage)
 
 
@@ -128,14 +101,14 @@ def _scalar_quantiser(stage: Stage) -> Iterator[Alphabet]:
     dims = stage.setting("latent_dim", "code_dim", "num_latent_dims", "n_dims", "z_dim", "fsq_dim")
     if bins is None or dims is None:
         return
-    levels, width = _whole(bins.value), _whole(dims.value)
+    levels, width = whole(bins.value), whole(dims.value)
     if levels and width and levels <= 64 and width <= 24 and levels**width <= 1 << 24:
-        yield Alphabet(levels**width, "codes", _place(dims, bins))
+        yield Alphabet(levels**width, "codes", told_in(dims, bins))
 
 
 def _from_words(stage: Stage) -> Iterator[Alphabet]:
     """Known data sets in settings, file names and the log's own lines."""
-    texts = [(str(s.value), _place(s)) for s in stage.settings if isinstance(s.value, str) and "data" in name_of(s)]
+    texts = [(str(s.value), told_in(s)) for s in stage.settings if isinstance(s.value, str) and "data" in name_of(s)]
     texts += [(log.source, log.source) for log in stage.logs] + [(stage.name, stage.name), (stage.run, stage.run)]
     texts += [(e.text, e.where) for e in stage.events[:400]]
     for text, where in texts:
@@ -148,7 +121,7 @@ def _from_words(stage: Stage) -> Iterator[Alphabet]:
 @provides
 def vocabulary(stage: Stage) -> Vocabulary | Missing:
     found: dict[tuple[int, str], Alphabet] = {}
-    for one in (*_from_settings(stage), *_from_words(stage)):
+    for one in (*_from_settings(stage), *_from_words(stage), *alternatives(stage)):
         found.setdefault((one.size, one.what), one)
     if found:
         return Vocabulary(tuple(found.values()))

@@ -4,31 +4,53 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from runvet import examples
 from runvet.evidence.curves import AdversarialLoss
+from runvet.report import Level
 from runvet.roles import words
 from runvet.rules import Action, Measure, Sick, Window, rule
 from runvet.run import Series, Stage
-from runvet.statistics import Rise, bins, rising
+from runvet.statistics import bins
 
 # A discriminator that guesses has this cross-entropy: the mean over real and fake, or their sum.
 CHANCE = ((math.log(2), "ln 2"), (2 * math.log(2), "2 ln 2"))
+# Words of losses against a target: they train a generator whatever its discriminator says.
+RECONSTRUCTION = frozenset(
+    "l1 l2 mse mae rec recon reconstruction cyc cycle idt identity mel feat feature fm perceptual lpips vgg pixel stft".split()
+)
+HINGE = 0.9  # what a generator's hinge loss reaches where every sample is told by more than the margin
 NEAR = 0.01  # relative distance to chance of every bin
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """A loss that rose and stays up: the place and value of its lowest level, and its level since."""
+
+    x: float
+    low: float
+    last: float
 
 
 @rule("GEN112", "discriminator-dominance", level="critical", since="0.1")
 def discriminator_dominance(
-    losses: AdversarialLoss, *, won: float = 0.05, crushed: float = 1e-3, factor: float = 2
+    stage: Stage,
+    losses: AdversarialLoss,
+    *,
+    won: float = 0.05,
+    crushed: float = 1e-3,
+    factor: float = 2,
 ) -> Sick | None:
     """One side of an adversarial game has won, or neither ever played.
 
     ## What it checks
     Discriminator losses beside generator losses. A warning where a discriminator stays below 0.05 and
-    below a tenth of its highest level for the last third while the generator's loss rises to twice its lowest level;
-    critical below 0.001. A warning where a discriminator with a cross-entropy stays within 1 % of chance (ln 2
+    below a tenth of its highest level for the last third while the generator's loss has risen to twice its lowest level
+    and stays there, however slowly it came there; critical where the discriminator ends below 0.001, unless a
+    reconstruction trained beside it fell by a fifth. A warning where a discriminator with a cross-entropy stays within 1 % of chance (ln 2
     or 2 ln 2) from the first bin to the last. Oscillation, and equilibrium reached late, are spared.
     ## Why it matters
     A discriminator that is always right gives the generator no gradient; one that always guesses gives it no
@@ -58,10 +80,37 @@ def discriminator_dominance(
         if part.minimum < 0 or not high < min(won, 0.1 * top):
             continue
         for other in generators:
-            rise = rising(other.x(), other.value)
-            if rise is not None and rise.best > 0 and rise.last > factor * rise.best:
-                return _won(part, other, rise, high, top, crushed)
+            rise = _risen(other, factor)
+            if rise is not None:
+                ends = float(np.quantile(np.abs(part.value[-max(5, len(part) // 10) :]), 0.95))
+                helped = any(_reconstructs(s) for s in stage.role("loss_term", "train_loss"))
+                return _won(part, other, rise, (high, top), "critical" if ends < crushed and not helped else "warning")
     return None
+
+
+def _risen(part: Series, factor: float) -> Raised | None:
+    """A loss whose last third keeps above `factor` times its lowest level before it, its very start included."""
+    made = bins(part.x(), part.value)
+    if made is None:
+        return None
+    first = max(1, 2 * len(made) // 3)
+    at = int(np.argmin(made.value[:first]))
+    low, x = float(made.value[at]), float(made.x[at])
+    start = float(np.median(part.value[:5]))
+    if start < low:
+        low, x = start, float(part.x()[0])
+    last = float(np.median(made.value[first:]))
+    needed = factor * low if low > 0.0 else HINGE  # a hinge begins at or below 0
+    stays = float(np.min(made.value[first:])) > 0.75 * needed
+    return Raised(x, low, last) if last > needed and stays else None
+
+
+def _reconstructs(series: Series) -> bool:
+    """Whether a term that compares with a target fell by a fifth: it trains the generator without the discriminator."""
+    if not RECONSTRUCTION & set(words(series.name)) or len(series) < 40:
+        return False
+    made = bins(series.x(), series.value)
+    return made is not None and float(np.median(made.value[-3:])) < 0.8 * float(np.median(series.value[:5]))
 
 
 def _at_chance(part: Series) -> tuple[float, str] | None:
@@ -94,11 +143,12 @@ def _guessing(part: Series, level: float, name: str) -> Sick:
     )
 
 
-def _won(part: Series, other: Series, rise: Rise, high: float, top: float, crushed: float) -> Sick:
+def _won(part: Series, other: Series, rise: Raised, reached: tuple[float, float], level: Level) -> Sick:
+    high, top = reached
     start = float(part.x()[-(len(part) // 3)])
     return Sick(
         f"{part.name} stays below {high:.2g} over the last third (it was {top:.3g})"
-        f" while {other.name} rises from {rise.best:.4g} to {rise.last:.4g}",
+        f" while {other.name} rises from {rise.low:.4g} to {rise.last:.4g}",
         evidence=(
             Measure(f"last {part.name}", part.last, None, part.where(len(part) - 1)),
             Measure(f"last {other.name}", other.last, None, other.where(len(other) - 1)),
@@ -110,7 +160,7 @@ def _won(part: Series, other: Series, rise: Rise, high: float, top: float, crush
             Action(f"Go back to a checkpoint near {other.axis} {rise.x:,.0f}", "what was trained since", "keep"),
         ),
         window=Window(part.name, start, float(part.x()[-1]), part.axis),
-        level="critical" if high < crushed else "warning",
+        level=level,
     )
 
 
@@ -120,6 +170,9 @@ def sick() -> Iterator[Stage]:
     up = examples.level(600, noise=0.1) * np.linspace(1, 9, 600)
     yield examples.stage(loss_D=fall**2, loss_G=up)
     yield examples.stage(D_A=np.maximum(fall, 0.01), G_A=up)
+    q = np.exp(-np.linspace(0, 8, 200))  # slowly, from the first step on
+    yield examples.stage(Loss_D=0.9 * q, Loss_G=1.5 + 38 * (1 - q))
+    yield examples.stage(d_loss=2 * q + 0.001, g_loss=1.4 * (1 - q) - 0.3)  # hinge
     yield examples.stage(d_loss=examples.level(600, 2 * math.log(2), noise=0.002), g_loss=examples.level(600, 0.69))
 
 

@@ -9,11 +9,16 @@ import numpy as np
 from runvet import examples
 from runvet.evidence.curves import GradNorm, TrainLoss
 from runvet.rules import Action, Measure, Sick, rule
-from runvet.run import Series, Stage
+from runvet.rules.log.never_a_number import unmeasured
+from runvet.run import IntArray, Series, Stage
 
 
 @rule(
-    "LOG101", "non-finite-values", level="critical", since="0.1", explains=("LOSS101", "LOSS102", "LOSS103", "LOSS119")
+    "LOG101",
+    "non-finite-values",
+    level="critical",
+    since="0.1",
+    explains=("LOSS101", "LOSS102", "LOSS103", "LOSS119", "LOG109"),
 )
 def non_finite_values(stage: Stage, loss: TrainLoss | None, grads: GradNorm | None) -> Iterator[Sick]:
     """A loss, gradient norm or metric became NaN or infinite.
@@ -21,8 +26,8 @@ def non_finite_values(stage: Stage, loss: TrainLoss | None, grads: GradNorm | No
     ## What it checks
     Every logged number. Critical where a training loss or a validation metric stays non-finite to its end; a warning
     where it was finite again later. Gradient norms that are infinite while a gradient scaler searches its scale,
-    a validation metric that is infinite before its first finite value, and one (no loss) that never was a number while another of
-    the same evaluations always was, are left alone.
+    a validation metric that is infinite before its first finite value, and NaN at the points between evaluations, are left alone;
+    metrics that never were a number: see `never-a-number`.
     ## Why it matters
     A NaN in the weights never leaves again: everything trained after that step is lost.
     ## What to do
@@ -43,7 +48,7 @@ def non_finite_values(stage: Stage, loss: TrainLoss | None, grads: GradNorm | No
             continue
         bad = np.flatnonzero(~np.isfinite(series.value))
         good = np.flatnonzero(np.isfinite(series.value))
-        if not len(good) and _not_computed(series, stage):
+        if unmeasured(series, stage) or _between_evaluations(series, bad, good):
             continue
         undefined_at_first = not len(bad) or not len(good) or good[0] > bad[-1]
         if undefined_at_first and (len(good) or series.name not in important or len(bad) < 2):
@@ -74,12 +79,14 @@ def non_finite_values(stage: Stage, loss: TrainLoss | None, grads: GradNorm | No
         )
 
 
-def _not_computed(series: Series, stage: Stage) -> bool:
-    """A metric, not a loss, that is NaN at every evaluation while others of the same split are not: nobody computes it."""
-    if "loss" in (series.role or "") or "loss" in series.name.lower() or not np.isnan(series.value).all():
+def _between_evaluations(series: Series, bad: IntArray, good: IntArray) -> bool:
+    """A metric that is NaN but for every so many-th point, to the end: it was not evaluated at the others."""
+    gaps = np.diff(good)
+    if len(gaps) < 2 or series.role == "train_loss" or not np.isnan(series.value[bad]).all():
         return False
-    same = [s for s in stage.series if s.split == series.split and s.name != series.name and len(s) >= len(series)]
-    return bool(series.split) and any(not s.non_finite for s in same)
+    period = int(gaps.max())
+    edges = good[0] < period and len(series) - good[-1] <= period
+    return bool(period > 1 and edges and np.mean(gaps == period) >= 0.8)
 
 
 def sick() -> Iterator[Stage]:
@@ -105,4 +112,7 @@ def healthy() -> Iterator[Stage]:
     best[0] = np.inf
     absent = np.full(40, np.nan)
     yield examples.stage(loss=examples.decay(400), val__loss=examples.decay(40), val__cer_ctc=absent)
+    sparse = np.full(40, np.nan)
+    sparse[4::5] = np.linspace(0.4, 0.8, 8)
+    yield examples.stage(loss=examples.decay(40), val__acc=sparse)
     yield examples.stage(loss=examples.decay(400, start=-1.0, end=-4.0), val_loss=best)

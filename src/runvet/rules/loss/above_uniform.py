@@ -19,7 +19,7 @@ from runvet.run import Series, Stage
 from runvet.statistics import finite_values
 
 
-@rule("LOSS121", "above-uniform", level="critical", since="0.2", explains=("LOSS104", "LOSS112"))
+@rule("LOSS121", "above-uniform", level="critical", since="0.1", explains=("LOSS104", "LOSS112"))
 def above_uniform(
     stage: Stage,
     loss: TrainLoss,

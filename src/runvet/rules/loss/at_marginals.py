@@ -14,7 +14,7 @@ from runvet.rules.loss._common import guilty, num
 from runvet.run import Stage
 
 
-@rule("LOSS123", "at-marginals", level="critical", since="0.2", explains=("LOSS104", "LOSS108", "LOSS122", "GEN131"))
+@rule("LOSS123", "at-marginals", level="critical", since="0.1", explains=("LOSS104", "LOSS108", "LOSS122", "GEN131"))
 def at_marginals(
     marginals: Marginals,
     *,

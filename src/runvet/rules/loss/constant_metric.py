@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from runvet import examples
 from runvet.report import Level
+from runvet.roles import words
 from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import since
 from runvet.rules.loss._common import guilty, num, parts, place
@@ -25,6 +26,12 @@ REFERENCES = frozenset(
     "baseline baselines reference chance ceiling trivial naive copy prior oracle random uniform unigram persistence "
     "zero constant target goal limit floor teacher".split()
 )
+
+OVERLAPS = frozenset(
+    "dice dsc iou jaccard ap f1 recall precision sensitivity pq".split()
+)  # scores that are told class by class
+BACKGROUND = frozenset("background bg negative normal healthy".split())
+NOT_A_CLASS = BACKGROUND | frozenset("mean avg average macro micro weighted all overall total miou mdice".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,8 @@ def constant_metric(
     ## What it checks
     Losses, metrics, rewards and success rates that keep one value to six digits for at least 80 % of an uninterrupted part
     and five evaluations. Values that are logged with three digits or fewer must repeat 20 times. Metrics at their best
-    bound are left alone, at their worst bound it is a warning.
+    bound are left alone, at their worst bound it is a warning; one class of several that is never found is left alone,
+    the only one beside the background is not.
     ## Why it matters
     The predictions do not change: the weights do not, or the metric does not look at them.
     ## What to do
@@ -74,13 +82,25 @@ def constant_metric(
         return None  # `ade_mean` beside an `ade` that moves: what the metric is compared with
     found.sort(key=lambda f: (f.bound, f.superseded, f.part.role == "train_loss", -f.count))
     lead = found[0]
-    if lead.bound and moving and len(found) * 2 < len(moving):
+    if lead.bound and moving and len(found) * 2 < len(moving) and not _only_class(found, moving):
         return None  # one rare class among many metrics
     zero_loss = lead.part.role == "train_loss" and lead.value == 0.0
     if zero_loss and moving:
         return None  # another number still moves: the loss is below what the log keeps
     level: Level | None = "warning" if lead.bound or lead.superseded or lead.count < 8 else None
     return _told(lead, found, level)
+
+
+def _only_class(found: Sequence[Frozen], moving: Sequence[str]) -> bool:
+    """Whether the classes that are never found are all there are but for the background: the others are means of them."""
+    for one in found:
+        kind = [w for w in words(one.part.name) if w in OVERLAPS]
+        if not kind or one.value != 0.0:
+            continue
+        others = [set(words(n)) for n in moving if kind[0] in words(n)]
+        if others and all(w & NOT_A_CLASS for w in others) and any(w & BACKGROUND for w in others):
+            return True
+    return False
 
 
 def _reference(name: str) -> bool:
@@ -153,6 +173,14 @@ def sick() -> Iterator[Stage]:
     yield examples.stage(loss=examples.decay(400), val_loss=np.full(10, 1.921642))
     yield examples.stage(val_accuracy=np.full(9, 0.605634), loss=examples.level(90, 0.66, noise=0.02))
     yield examples.stage(reward=np.full(131, -100.0), loss=np.zeros(131))
+    up, never = np.linspace(0.9, 0.99, 30), np.zeros(30)  # the one class that matters is never found
+    yield examples.stage(
+        loss=examples.decay(400),
+        val_loss=examples.decay(30),
+        val_dice_background=up,
+        val_dice_tumour=never,
+        val_dice_mean=up / 2,
+    )
 
 
 def healthy() -> Iterator[Stage]:
@@ -163,6 +191,13 @@ def healthy() -> Iterator[Stage]:
     yield examples.stage(loss=small, val_loss=examples.decay(102))
     yield examples.stage(
         loss=examples.decay(400), val_accuracy=np.concatenate([np.linspace(0.1, 0.8125, 20), np.full(10, 0.8125)])
+    )
+    yield examples.stage(  # one rare class of several
+        loss=examples.decay(400),
+        val_loss=examples.decay(30),
+        val_iou_road=np.linspace(0.5, 0.9, 30),
+        val_iou_train=np.zeros(30),
+        val_iou_mean=np.linspace(0.2, 0.45, 30),
     )
     # What a metric is compared with is the same at every evaluation.
     yield examples.stage(val_error=examples.decay(30), val_error_mean=np.full(30, 7.843217))

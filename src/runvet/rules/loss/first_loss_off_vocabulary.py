@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from runvet import examples
+from runvet.evidence.alphabets import Alphabet
 from runvet.evidence.curves import TrainLoss
 from runvet.evidence.nature import Nature
-from runvet.evidence.vocabulary import Alphabet, Vocabulary
+from runvet.evidence.vocabulary import Vocabulary
 from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import since
 from runvet.rules.loss._common import num, parts

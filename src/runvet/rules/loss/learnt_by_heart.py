@@ -20,7 +20,7 @@ from runvet.run import FloatArray, Stage
 GATHERED = ("gradient_accumulation_steps", "accumulate_grad_batches", "grad_accum_steps", "accum_steps", "accum_iter")
 
 
-@rule("LOSS125", "learnt-by-heart", level="warning", since="0.2", explains=("LOSS109", "LOSS119"))
+@rule("LOSS125", "learnt-by-heart", level="warning", since="0.1", explains=("LOSS109", "LOSS119"))
 def learnt_by_heart(
     stage: Stage,
     loss: TrainLoss,

@@ -206,8 +206,6 @@ def healthy() -> Iterator[Stage]:
     yield examples.stage(loss=examples.decay(1000), val_loss=examples.decay(10))
     rng = np.random.default_rng(1)
     yield examples.stage(loss=examples.decay(1000), val_loss=examples.decay(60) + 0.1 * rng.standard_normal(60))
-    both = _valley(60, 0.4, 0.9)
-    yield examples.stage(train_perplexity=np.exp(both), val_perplexity=np.exp(1.05 * both))
     yield examples.stage(loss=examples.decay(1000), val_loss=[1.6, 1.1, 1.02, 1.05, 1.01, 1.04, 1.03])
     yield examples.stage(
         loss=examples.decay(1000), val_loss=_valley(12, 0.3, 0.12), val_accuracy=np.linspace(0.4, 0.8, 12)

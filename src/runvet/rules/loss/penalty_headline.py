@@ -17,7 +17,7 @@ from runvet.run import FloatArray, Series, Stage
 PENALTY = frozenset({"penalty", "penalties", "regularizer", "regulariser", "regularization", "regularisation"})
 
 
-@rule("LOSS124", "penalty-headline", level="warning", since="0.2", explains=("LOSS111",))
+@rule("LOSS124", "penalty-headline", level="warning", since="0.1", explains=("LOSS111",))
 def penalty_headline(
     stage: Stage,
     loss: TrainLoss,

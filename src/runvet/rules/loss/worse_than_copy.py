@@ -17,7 +17,7 @@ from runvet.run import Stage
 MARGIN = 0.02  # of the reference, by which a measure must be worse
 
 
-@rule("LOSS122", "worse-than-copy", level="critical", since="0.2", explains=("LOSS104", "LOSS108"))
+@rule("LOSS122", "worse-than-copy", level="critical", since="0.1", explains=("LOSS104", "LOSS108"))
 def worse_than_copy(copies: Copies, *, fewest: float = 3) -> Sick | Unsure | None:
     """A model of video does worse than copying the last frame.
 
