@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from runvet.checkpoints import list_checkpoints, listing
+from runvet.checkpoints import cache, list_checkpoints, listing
 from runvet.checkpoints.contract import entry
 
 
@@ -75,3 +77,48 @@ def test_a_cache_that_cannot_be_made(run, tmp_path, monkeypatch):
 def test_off(run, tmp_path):
     list_checkpoints(run, cache=False)
     assert not (tmp_path / "cache").exists()
+
+
+def test_results_of_other_code_are_read_again(run, monkeypatch):
+    """A change of a reader or a judgement is a change of the digest: nobody has to remember to raise a number."""
+    (first,) = list_checkpoints(run, deep=True)
+    monkeypatch.setattr(cache, "code", lambda: "other code")
+    calls = []
+    real = listing.read_file
+    monkeypatch.setattr(listing, "read_file", lambda *a, **k: calls.append(a) or real(*a, **k))
+    list_checkpoints(run, deep=True)
+    assert calls
+    calls.clear()
+    assert entry(list_checkpoints(run, deep=True)[0]) == entry(first)
+    assert not calls, "what the new code read is kept"
+
+
+def test_the_digest_follows_the_sources(tmp_path, monkeypatch):
+    folder = tmp_path / "runvet" / "checkpoints"
+    folder.mkdir(parents=True)
+    for name in cache.BESIDE:
+        (folder.parent / name).write_text("")
+    (folder / "judge.py").write_text("LIMIT = 1")
+    monkeypatch.setattr(cache, "__file__", str(folder / "cache.py"))
+    found = []
+    for text in ("LIMIT = 1", "LIMIT = 2", "LIMIT = 1"):
+        (folder / "judge.py").write_text(text)
+        found.append(cache.code.__wrapped__())
+    assert found[0] != found[1]
+    assert found[0] == found[2]
+    for name in cache.BESIDE:
+        (folder.parent / name).unlink()
+    assert cache.code.__wrapped__() == "", "sources that cannot be read: nothing is kept"
+
+
+def test_every_module_that_reading_uses_is_in_the_digest():
+    folder = Path(cache.__file__).parent
+    used = set()
+    waiting = [*folder.glob("*.py"), *(folder.parent / name for name in cache.BESIDE)]
+    for node in (n for file in waiting for n in ast.walk(ast.parse(file.read_text()))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("runvet."):
+            used.add(node.module)
+    beside = {
+        f"{m.removeprefix('runvet.').replace('.', '/')}.py" for m in used if not m.startswith("runvet.checkpoints")
+    }
+    assert beside == set(cache.BESIDE)

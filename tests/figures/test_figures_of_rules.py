@@ -14,7 +14,7 @@ RULES = [r for r in engine.collect() if r.family in ("GEN", "REG", "DATA", "PAR"
 # What these judge has no picture yet: names, sounds, texts, angles and single numbers.
 PLAIN = frozenset(
     "damaged-sounds repetitive-texts empty-samples leaked-inputs mixed-windows wrong-euler-convention invalid-rotations lost-coverage"
-    " temperature-applied-twice constant-channel wrong-rotation unused-input shared-recordings depth-mixed-with-holes".split()
+    " temperature-applied-twice constant-channel wrong-rotation unused-input shared-recordings depth-mixed-with-holes target-among-features".split()
 )
 
 

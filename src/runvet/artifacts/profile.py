@@ -17,7 +17,7 @@ from runvet.artifacts.measuring import Kind, Measurer, One, Waiting
 from runvet.artifacts.model import Array, Artifacts, Contents, UnreadableError, evenly
 from runvet.artifacts.paths import jump_ratios, jumps, paths_in
 from runvet.artifacts.pictures import pictures_of
-from runvet.artifacts.texts import texts_of
+from runvet.artifacts.texts import records_of, texts_of
 from runvet.artifacts.units import Guess, guesses
 
 __all__ = ["Kind", "One", "Profile", "jump_ratios", "jumps", "paths_in", "profile"]
@@ -217,6 +217,9 @@ def items_of(entry: Entry, contents: Contents, *, each: bool = False) -> tuple[K
     grids = stored_grids(held, maybe_pictures=False)
     if grids:
         return "grids", _each("grids", entry, grids, _class_names(_labels(held, len(grids))))
+    records = records_of(contents) if entry.split and entry.item.suffix in TABLES and _rows(held) is None else []
+    if records:
+        return "texts", _each("texts", entry, [_bytes(t) for t in records], _class_names(_labels(held, len(records))))
     if not held:
         texts = texts_of(contents)
         return ("texts" if texts else "arrays"), _each("texts", entry, [_bytes(t) for t in texts])

@@ -51,7 +51,7 @@ def _record(line: bytes) -> Any:
 
 
 def read_csv(path: Path) -> Contents:
-    """The numeric columns of a table with a header. Raises UnreadableError."""
+    """The numeric columns of a table with a header; texts as the plain value `{name: [texts]}`. Raises UnreadableError."""
     text = _bytes(path)[:BYTES].decode("utf-8", "replace").lstrip("\ufeff")
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
@@ -62,12 +62,15 @@ def read_csv(path: Path) -> Contents:
     if len(rows) < 2 or not 1 <= len(rows[0]) <= COLUMNS:
         raise UnreadableError("no table")
     arrays: dict[str, Array] = {}
-    for index, name in enumerate(rows[0]):
+    texts: dict[str, list[str]] = {}
+    for index, header in enumerate(rows[0]):
         cells = [row[index] if index < len(row) else "" for row in rows[1:]]
-        numbers = _numbers(cells)
+        numbers, name = _numbers(cells), header.strip() or f"column {index + 1}"
         if numbers is not None:
-            arrays[name.strip() or f"column {index + 1}"] = numbers
-    return Contents(arrays)
+            arrays[name] = numbers
+        else:
+            texts[name] = cells
+    return Contents(arrays, plain=texts or None)
 
 
 def _bytes(path: Path) -> bytes:

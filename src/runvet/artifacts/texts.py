@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,12 @@ BYTES = 8 << 20
 MOST = 20_000  # texts of one file
 KEYS = ("text", "completion", "output", "generated", "generated_text", "generation", "response", "sample", "prediction", "answer", "content", "caption")  # fmt: skip
 GRAM = 4  # words of the sequences that are counted
+PROSE = 40  # characters of the median record from which equal records are the same one
+DEEP = 8  # levels of lists and mappings within a record
+_NO_CONTENT = frozenset(
+    "id ids idx index uuid guid key row line no num number label labels target class category split fold subset".split()
+)
+_NAME = re.compile(r"[a-z]+")
 LONG = 13  # words that two texts share only where one is a copy (the usual length in tests for contamination)
 
 
@@ -63,6 +70,50 @@ def texts_of(contents: Contents) -> list[str]:
 
 def _strings(values: Iterable[Any]) -> list[str]:
     return [v for v in values if isinstance(v, str)][:MOST]
+
+
+def records_of(contents: Contents) -> list[str]:
+    """One text for each record of a table: all it holds but its number, label and split; empty where records hold no prose.
+
+    `contents.plain` is a list of records, or columns of texts. Prose is a value of several words; short ones (commands,
+    yes and no) are the same in many records by nature.
+    """
+    plain = contents.plain
+    if isinstance(plain, dict) and plain and all(isinstance(v, list) for v in plain.values()):
+        columns = [v[:MOST] for v in plain.values()]
+        if len({len(c) for c in columns}) > 1:
+            return []
+        plain = [dict(zip(plain, row, strict=True)) for row in zip(*columns, strict=True)]
+    if not isinstance(plain, list) or not plain or not all(isinstance(p, dict) for p in plain):
+        return []
+    rows: list[dict[str, Any]] = plain[:MOST]
+    names = [
+        n
+        for n in rows[0]
+        if isinstance(n, str) and not (_NO_CONTENT & set(_NAME.findall(n.lower()))) and not _numbers_rows(rows, n)
+    ]
+    told = [" ".join(t for n in names for t in _leaves(row.get(n))) for row in rows]
+    lengths = sorted(len(t) for t in told)
+    prose = sum(t.count(" ") >= 3 for t in told)
+    return told if lengths[len(lengths) // 2] >= PROSE and 10 * prose >= 9 * len(told) else []
+
+
+def _numbers_rows(rows: Sequence[dict[str, Any]], name: str) -> bool:
+    """Whether a column only numbers the records: whole numbers, each of them once."""
+    values = [row.get(name) for row in rows]
+    return len(rows) > 1 and all(isinstance(v, int) for v in values) and len(set(values)) == len(values)
+
+
+def _leaves(value: Any, depth: int = 0) -> Iterator[str]:
+    """The texts and numbers of a value, in order."""
+    if isinstance(value, dict) and depth < DEEP:
+        for inner in value.values():
+            yield from _leaves(inner, depth + 1)
+    elif isinstance(value, list) and depth < DEEP:
+        for inner in value[:MOST]:
+            yield from _leaves(inner, depth + 1)
+    elif isinstance(value, (str, int, float)):
+        yield str(value)
 
 
 def repetition(text: str) -> float:

@@ -1,13 +1,18 @@
-"""Results kept between calls by path, size and time of change. A cache that fails is a cache that is not there."""
+"""Results kept between calls by path, size, time of change and the code that made them.
+
+A cache that fails is a cache that is not there.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +24,9 @@ from runvet.checkpoints.model import Checkpoint, Tensor, Values
 from runvet.checkpoints.places import Place
 from runvet.checkpoints.problems import Problem
 
-FORM = 2  # change it when results of the same file change
+FORM = 3  # change it when the columns of the table change; results of other code are known by `code`
 KEPT_DAYS = 90
+BESIDE = ("secrets.py", "protobuf.py")  # modules outside this folder that reading a checkpoint uses
 YOUNG = 2.0  # seconds: a file this new may change again within the clock's resolution
 _COLUMNS = ("non_finite", "zero", "mean", "std", "minimum", "maximum")
 
@@ -36,6 +42,25 @@ def folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "runvet"
 
 
+@cache
+def code() -> str:
+    """A digest of the sources that read and judge a single file, so that no result outlives a change of them.
+
+    That is this folder and the modules beside it that it imports. Content and not times: packagers set all times alike.
+    Empty where the sources cannot be read (a zipped installation): nothing is kept then.
+    """
+    here = Path(__file__).parent
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        # What writes checkpoints lies a folder below and judges nothing.
+        for source in sorted((*here.glob("*.py"), *(here.parent / name for name in BESIDE))):
+            text = source.read_bytes()
+            digest.update(f"{source.name} {len(text)}\0".encode() + text)
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
 class Cache:
     """Checkpoints of single files, one sqlite file. Every failure (no folder, locked, damaged) means 'not cached'."""
 
@@ -43,14 +68,14 @@ class Cache:
 
     def __init__(self, *, on: bool) -> None:
         self._database: sqlite3.Connection | None = None
-        if not on:
+        if not on or not code():
             return
         try:
             place = folder()
             place.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(place / f"checkpoints-{FORM}.sqlite", timeout=1.0)
             self._database.execute(
-                "create table if not exists files (path text, deep integer, size integer, modified real, stored real, data blob, primary key (path, deep))"
+                "create table if not exists files (path text, deep integer, code text, size integer, modified real, stored real, data blob, primary key (path, deep))"
             )
         except (OSError, sqlite3.Error, RuntimeError):
             self.close()
@@ -61,9 +86,10 @@ class Cache:
             return None
         try:
             row = self._database.execute(
-                "select size, modified, data from files where path = ? and deep = ?", (f"{path}\0{key}", int(deep))
+                "select size, modified, code, data from files where path = ? and deep = ?",
+                (f"{path}\0{key}", int(deep)),
             ).fetchone()
-            return _restored(orjson.loads(row[2])) if row and row[0] == size and row[1] == modified else None
+            return _restored(orjson.loads(row[3])) if row and row[:3] == (size, modified, code()) else None
         except (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError):
             return None
 
@@ -77,6 +103,7 @@ class Cache:
                 (
                     f"{path}\0{key}",
                     int(deep),
+                    code(),
                     c.bytes,
                     c.modified,
                     now,
@@ -90,7 +117,7 @@ class Cache:
             if not rows:
                 return  # the clean-up below reads the whole table
             with self._database:
-                self._database.executemany("insert or replace into files values (?, ?, ?, ?, ?, ?)", rows)
+                self._database.executemany("insert or replace into files values (?, ?, ?, ?, ?, ?, ?)", rows)
                 self._database.execute("delete from files where stored < ?", (now - KEPT_DAYS * 86400,))
         except (sqlite3.Error, TypeError, ValueError):
             return

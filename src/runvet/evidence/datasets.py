@@ -89,7 +89,8 @@ def _joined(found: Sequence[Group]) -> list[Group]:
     for group in found:
         base, label = _base(group.name)
         entries = [e if e.label or not label else replace(e, label=label) for e in group.entries]
-        joined.setdefault((base, group.entries[0].item.suffix), []).extend(entries)
+        suffix = group.entries[0].item.suffix
+        joined.setdefault((base, "picture" if suffix in PICTURES else suffix), []).extend(entries)
     return [Group(base or "data", "data", tuple(entries)) for (base, _), entries in joined.items()]
 
 

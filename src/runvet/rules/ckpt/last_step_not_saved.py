@@ -18,7 +18,7 @@ from runvet.rules.ckpt._saves import told
 from runvet.run import Run, Series, Stage
 
 
-@rule("CKPT122", "last-step-not-saved", level="warning", since="0.2")
+@rule("CKPT122", "last-step-not-saved", level="warning", since="0.1")
 def last_step_not_saved(
     stage: Stage,
     checkpoints: Checkpoints,

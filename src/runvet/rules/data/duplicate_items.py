@@ -40,10 +40,11 @@ def duplicate_items(data: DataSets, *, share: float = 0.2, near_share: float = 0
     for found in data.profiles:
         constant = {i.digest for i in found.constant}
         groups = [g for g in found.repeated if g[0].digest not in constant]
-        copies = sum(len(g) - 1 for g in groups)
+        # Copies on both sides of a split are told by `split-overlap`.
+        copies = sum(len(g) - len({i.split for i in g}) for g in groups)
         nearly = _near(found) if found.kind in ("pictures", "grids") else 0  # templates make texts near each other
         if len(found.items) >= 20 and (copies >= share * len(found.items) or copies + nearly >= near_share * len(found.items)):  # fmt: skip
-            largest = (groups or found.near_copies)[0]
+            largest = (groups if copies else found.near_copies or groups)[0]
             yield Sick(
                 f"{copies} of {len(found.items)} items of {found.name} are exact copies of others ({percent(copies / len(found.items))}), {nearly} more are near copies: {len(found.items) - copies - nearly} are distinct",
                 evidence=(

@@ -12,7 +12,7 @@ from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.run import Run, Stage
 
 
-@rule("DATA110", "fewer-items-than-batch", level="warning", since="0.2")
+@rule("DATA110", "fewer-items-than-batch", level="warning", since="0.1")
 def fewer_items_than_batch(data: DataSets, stage: Stage) -> Sick | Unsure | None:
     """The training data hold fewer items than one batch.
 

@@ -19,7 +19,7 @@ from runvet.run import Run, Series, Stage
 FAIR = ("balanced", "macro", "auc", "auroc", "f1", "recall", "mcc", "kappa", "iou", "map", "per_class", "ap")
 
 
-@rule("DATA108", "imbalanced-classes", level="warning", since="0.2")
+@rule("DATA108", "imbalanced-classes", level="warning", since="0.1")
 def imbalanced_classes(
     data: DataSets, stage: Stage, *, majority: float = 0.9, improbable: float = 0.001, least: float = 0.02
 ) -> Sick | Unsure | None:

@@ -16,7 +16,7 @@ from runvet.run import Run
 from runvet.statistics.two_samples import mann_whitney
 
 
-@rule("DATA109", "mixed-scales", level="warning", since="0.2")
+@rule("DATA109", "mixed-scales", level="warning", since="0.1")
 def mixed_scales(data: DataSets, *, some: float = 0.02, factor: float = 20.0, p_value: float = 0.001) -> Iterator[Sick]:
     """Some items are scaled another way than the rest, or validation another way than training.
 

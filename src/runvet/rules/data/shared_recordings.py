@@ -12,7 +12,7 @@ from runvet.rules._phrases import percent
 from runvet.run import Run
 
 
-@rule("DATA111", "shared-recordings", level="warning", since="0.2")
+@rule("DATA111", "shared-recordings", level="warning", since="0.1")
 def shared_recordings(lists: SplitLists, *, some: float = 0.2, fewest: float = 5, length: float = 2) -> Iterator[Sick]:
     """Held-out samples come from recordings that are also trained on.
 

@@ -12,7 +12,7 @@ from runvet.run import Stage
 COUNTS = (("train_frames",), ("train_cuts", "num_cuts"), ("window_frames",), ("train_windows",))
 
 
-@rule("DATA121", "windows-across-cuts", level="warning", since="0.2")
+@rule("DATA121", "windows-across-cuts", level="warning", since="0.1")
 def windows_across_cuts(stage: Stage, *, least: float = 0.005) -> Sick | Unsure | None:
     """Training windows run over cuts of the video.
 

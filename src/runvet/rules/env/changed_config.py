@@ -14,7 +14,7 @@ from runvet.rules._phrases import place, since
 from runvet.run import Plain, Setting, Stage
 
 
-@rule("ENV103", "changed-config", level="warning", since="0.2")
+@rule("ENV103", "changed-config", level="warning", since="0.1")
 def changed_config(changes: ConfigChanges) -> Sick | None:
     """The run went on with another configuration than it began with.
 

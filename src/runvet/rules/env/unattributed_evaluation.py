@@ -12,7 +12,7 @@ from runvet.rules import Action, Measure, Sick, rule
 from runvet.run import Run, Setting
 
 
-@rule("ENV112", "unattributed-evaluation", level="warning", since="0.2")
+@rule("ENV112", "unattributed-evaluation", level="warning", since="0.1")
 def unattributed_evaluation(attributions: Attributions, *, most: float = 0.5) -> Iterator[Sick]:
     """Some evaluations do not say which weights or which code they come from, or name other code than the training.
 

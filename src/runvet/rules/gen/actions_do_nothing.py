@@ -20,7 +20,7 @@ TRUE = re.compile(r"(?:nmi|ari)_(?:true|gt|truth)")
 COUNT = re.compile(r"^(?:rollout_)?(?:n_)?(?:count|rollouts|n)$")
 
 
-@rule("GEN131", "actions-do-nothing", level="critical", since="0.2", explains=("LOSS122",))
+@rule("GEN131", "actions-do-nothing", level="critical", since="0.1", explains=("LOSS122",))
 def actions_do_nothing(
     stage: Stage,
     *,

@@ -29,7 +29,7 @@ DECIDES = (
 SECTIONS = ("stop", "checkpoint", "best", "patience", "callback")
 
 
-@rule("GEN123", "chosen-by-loss", level="warning", since="0.2", explains=("LOSS105", "LOSS125", "GEN109"))
+@rule("GEN123", "chosen-by-loss", level="warning", since="0.1", explains=("LOSS105", "LOSS125", "GEN109"))
 def chosen_by_loss(
     sweep: Sweep, held_out: ValLoss, stage: Stage, *, p_value: float = 0.01, factor: float = 1.5
 ) -> Sick | Unsure | None:

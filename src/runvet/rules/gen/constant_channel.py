@@ -24,7 +24,7 @@ CHANNELS = (
 )
 
 
-@rule("GEN122", "constant-channel", level="warning", since="0.2")
+@rule("GEN122", "constant-channel", level="warning", since="0.1")
 def constant_channel(found: StageGroups, stage: Stage, *, fewest: float = 10) -> Sick | Unsure | None:
     """A channel that the model learns to generate holds the same value in all data.
 

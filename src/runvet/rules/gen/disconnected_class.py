@@ -18,7 +18,7 @@ FEWEST = 4  # samples of a class
 ENOUGH = 6  # samples from which one class alone can be critical
 
 
-@rule("GEN124", "disconnected-class", level="critical", since="0.2", explains=("GEN102", "GEN109"))
+@rule("GEN124", "disconnected-class", level="critical", since="0.1", explains=("GEN102", "GEN109"))
 def disconnected_class(
     grids: GridSamples,
     *,

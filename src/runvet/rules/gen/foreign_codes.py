@@ -14,7 +14,7 @@ from runvet.rules.loss._common import num
 from runvet.run import Run, Series, Stage
 
 
-@rule("GEN132", "foreign-codes", level="critical", since="0.2", explains=("LOSS122", "GEN131"))
+@rule("GEN132", "foreign-codes", level="critical", since="0.1", explains=("LOSS122", "GEN131"))
 def foreign_codes(
     run: Run,
     stage: Stage,

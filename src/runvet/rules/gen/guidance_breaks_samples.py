@@ -19,7 +19,7 @@ from runvet.statistics.two_samples import mann_whitney
     "GEN125",
     "guidance-breaks-samples",
     level="critical",
-    since="0.2",
+    since="0.1",
     explains=("GEN107", "GEN101", "GEN102", "GEN103", "GEN109", "GEN124"),
 )
 def guidance_breaks_samples(

@@ -24,7 +24,7 @@ CLASSES = 3  # that samples and data share
     "GEN121",
     "prompt-ignored",
     level="critical",
-    since="0.2",
+    since="0.1",
     explains=("GEN101", "GEN102", "GEN109"),
 )
 def prompt_ignored(grids: GridSamples, *, known: float = 0.7, heard: float = 0.01) -> Sick | Unsure | None:

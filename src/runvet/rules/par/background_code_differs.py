@@ -19,7 +19,7 @@ from runvet.run import Run, Stage
     "PAR112",
     "background-code-differs",
     level="critical",
-    since="0.2",
+    since="0.1",
     explains=("PAR102", "GEN101", "GEN102", "GEN103", "GEN105", "GEN109"),
 )
 def background_code_differs(

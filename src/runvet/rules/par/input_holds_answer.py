@@ -22,7 +22,7 @@ _COPY = re.compile(
     "PAR114",
     "input-holds-answer",
     level="critical",
-    since="0.2",
+    since="0.1",
     explains=("GEN101", "GEN102", "GEN105", "GEN109", "DATA106"),
 )
 def input_holds_answer(

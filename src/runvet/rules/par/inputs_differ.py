@@ -12,7 +12,7 @@ from runvet.rules import Action, Measure, Sick, rule
 from runvet.run import FloatArray, Run
 
 
-@rule("PAR104", "inputs-differ", level="critical", since="0.2", explains=("PAR101", "GEN101", "GEN104"))
+@rule("PAR104", "inputs-differ", level="critical", since="0.1", explains=("PAR101", "GEN101", "GEN104"))
 def inputs_differ(inputs: FedInputs, *, shift: float = 0.5, ratio: float = 1.6) -> Iterator[Sick]:
     """The model is fed other numbers in use than in training: another range, normalisation, colour order or position.
 

@@ -12,7 +12,7 @@ from runvet.rules import Action, Measure, Sick, rule
 from runvet.run import Run
 
 
-@rule("PAR105", "leaked-inputs", level="critical", since="0.2", explains=("PAR101",))
+@rule("PAR105", "leaked-inputs", level="critical", since="0.1", explains=("PAR101",))
 def leaked_inputs(leaks: Leaks) -> Iterator[Sick]:
     """The answer is among the inputs: truth as a source at evaluation, or targets in the data's own inputs.
 

@@ -16,7 +16,7 @@ from runvet.run import FloatArray, Run
     "PAR111",
     "schedules-differ",
     level="critical",
-    since="0.2",
+    since="0.1",
     explains=("PAR102", "GEN101", "GEN102", "GEN103", "GEN104", "GEN105", "GEN108", "GEN109", "PAR101"),
 )
 def schedules_differ(schedules: NoiseSchedules, *, gap: float = 0.02) -> Sick | None:

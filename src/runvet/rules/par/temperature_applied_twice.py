@@ -26,7 +26,7 @@ REALISED = (
     "PAR113",
     "temperature-applied-twice",
     level="critical",
-    since="0.2",
+    since="0.1",
     explains=("GEN101", "GEN102", "GEN105", "GEN109"),
 )
 def temperature_applied_twice(found: StageGroups, stage: Stage, *, tolerance: float = 0.02) -> Sick | None:

@@ -13,7 +13,7 @@ from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.run import Run
 
 
-@rule("PAR106", "unseen-classes", level="warning", since="0.2")
+@rule("PAR106", "unseen-classes", level="warning", since="0.1")
 def unseen_classes(data: DataSets, *, fewest: float = 3.0, share: float = 0.05) -> list[Sick] | Unsure:
     """Held-out data hold classes that training does not.
 

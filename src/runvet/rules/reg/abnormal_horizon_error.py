@@ -13,7 +13,7 @@ from runvet.rules._phrases import num
 from runvet.run import FloatArray, Run
 
 
-@rule("REG109", "abnormal-horizon-error", level="critical", since="0.2")
+@rule("REG109", "abnormal-horizon-error", level="critical", since="0.1")
 def abnormal_horizon_error(
     horizons: Horizons, *, skilled: float = 0.5, lost: float = -0.5, leap: float = 4.0, power: float = 3.5
 ) -> Iterator[Sick]:

@@ -13,7 +13,7 @@ from runvet.rules.reg._paths import turned
 from runvet.run import FloatArray, Run
 
 
-@rule("REG123", "absolute-frame-targets", level="critical", since="0.2", explains=("REG101", "REG102", "REG108"))
+@rule("REG123", "absolute-frame-targets", level="critical", since="0.1", explains=("REG101", "REG102", "REG108"))
 def absolute_frame_targets(
     predictions: Predictions, *, skilled: float = 0.3, motion: float = 0.05, place: float = 0.8, around: float = 0.25
 ) -> Sick | Unsure | None:

@@ -14,7 +14,7 @@ from runvet.rules import Action, Measure, Sick, rule
 from runvet.run import Run
 
 
-@rule("REG114", "constant-mask", level="critical", since="0.2", explains=("REG102", "LOSS106"))
+@rule("REG114", "constant-mask", level="critical", since="0.1", explains=("REG102", "LOSS106"))
 def constant_mask(scores: MaskScores, *, skill: float = 0.05, gain: float = 1.2) -> Iterator[Sick]:
     """A mask is no better than the base rate everywhere, or its loss cannot belong to its means.
 

@@ -14,7 +14,7 @@ from runvet.rules._phrases import num, percent, since, span
 from runvet.run import Stage
 
 
-@rule("REG113", "dead-head", level="warning", since="0.2")
+@rule("REG113", "dead-head", level="warning", since="0.1")
 def dead_head(
     heads: Heads, predictions: Predictions | None, *, learns: float = 0.3, share: float = 0.05
 ) -> Iterator[Sick]:

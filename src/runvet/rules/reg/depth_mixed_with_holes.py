@@ -13,7 +13,7 @@ from runvet.rules._phrases import percent
 from runvet.run import FloatArray, Run
 
 
-@rule("REG117", "depth-mixed-with-holes", level="warning", since="0.2")
+@rule("REG117", "depth-mixed-with-holes", level="warning", since="0.1")
 def depth_mixed_with_holes(
     overlays: Overlays,
     *,

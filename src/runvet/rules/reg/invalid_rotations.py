@@ -14,7 +14,7 @@ from runvet.run import FloatArray, Run
 from runvet.statistics.rotations import orthonormality
 
 
-@rule("REG111", "invalid-rotations", level="critical", since="0.2", explains=("REG102",))
+@rule("REG111", "invalid-rotations", level="critical", since="0.1", explains=("REG102",))
 def invalid_rotations(
     rotations: RotationStacks, *, error: float = 0.02, some: float = 0.02, many: float = 0.2
 ) -> Iterator[Sick]:

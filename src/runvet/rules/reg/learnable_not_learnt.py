@@ -13,7 +13,7 @@ from runvet.run import FloatArray, Run
 
 
 @rule(
-    "REG120", "learnable-not-learnt", level="critical", since="0.2", explains=("REG101", "REG102", "LOSS104", "LOSS108")
+    "REG120", "learnable-not-learnt", level="critical", since="0.1", explains=("REG101", "REG102", "LOSS104", "LOSS108")
 )
 def learnable_not_learnt(
     probes: Probes, *, dead: float = 0.02, learnable: float = 0.2, sure: float = 0.05

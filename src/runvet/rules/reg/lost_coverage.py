@@ -12,7 +12,7 @@ from runvet.rules._phrases import percent
 from runvet.run import Run
 
 
-@rule("REG116", "lost-coverage", level="critical", since="0.2")
+@rule("REG116", "lost-coverage", level="critical", since="0.1")
 def lost_coverage(coverage: Coverage, *, apart: float = 0.05, grave: float = 0.2, near: float = 0.03) -> Sick | None:
     """Panoramas show less of the surroundings than the rig's cameras see.
 

@@ -17,7 +17,7 @@ from runvet.run import FloatArray, Run
     "REG122",
     "mixed-windows",
     level="critical",
-    since="0.2",
+    since="0.1",
     explains=("REG101", "REG102", "REG120", "REG121", "LOSS104"),
 )
 def mixed_windows(windows: WindowSets, *, some: float = 0.01, many: float = 0.1, gap: float = 1.5) -> Iterator[Sick]:

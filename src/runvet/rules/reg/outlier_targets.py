@@ -13,7 +13,7 @@ from runvet.rules._phrases import num, percent
 from runvet.run import FloatArray, Run
 
 
-@rule("REG124", "outlier-targets", level="critical", since="0.2", explains=("LOSS107", "REG101", "REG102"))
+@rule("REG124", "outlier-targets", level="critical", since="0.1", explains=("LOSS107", "REG101", "REG102"))
 def outlier_targets(
     paths: Paths, *, apart: float = 2.0, fewest: float = 4.0, rules_loss: float = 0.5, many: float = 0.05
 ) -> Iterator[Sick]:

@@ -12,7 +12,7 @@ from runvet.rules import Action, Measure, Sick, rule
 from runvet.run import FloatArray, Run
 
 
-@rule("REG115", "ray-depth-as-z", level="critical", since="0.2", explains=("PAR101",))
+@rule("REG115", "ray-depth-as-z", level="critical", since="0.1", explains=("PAR101",))
 def ray_depth_as_z(depths: DepthPairs, *, explained: float = 0.85, centre: float = 0.03, near: float = 0.12) -> Iterator[Sick]:  # fmt: skip
     """One depth is the distance along the ray, the other the distance along the optical axis.
 

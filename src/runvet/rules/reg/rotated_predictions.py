@@ -14,7 +14,7 @@ from runvet.run import FloatArray, Run
 from runvet.statistics.rotations import Alignment, align, turned_each
 
 
-@rule("REG110", "rotated-predictions", level="critical", since="0.2", explains=("REG101", "REG102", "REG108"))
+@rule("REG110", "rotated-predictions", level="critical", since="0.1", explains=("REG101", "REG102", "REG108"))
 def rotated_predictions(
     predictions: Predictions, *, wrong: float = 0.3, right: float = 0.75, spread: float = 0.5
 ) -> Sick | Unsure | None:

@@ -17,7 +17,7 @@ UPTO = frozenset("upto avg average mean cumulative ade until".split())
 AT = frozenset("fde point final end endpoint".split())
 
 
-@rule("REG131", "two-metric-definitions", level="warning", since="0.2")
+@rule("REG131", "two-metric-definitions", level="warning", since="0.1")
 def two_metric_definitions(metrics: PathMetrics, *, near: float = 0.01, apart: float = 1.3) -> Sick | None:
     """One name stands for two errors: of the position at a time, and of all positions up to it.
 

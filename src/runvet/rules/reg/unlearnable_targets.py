@@ -19,7 +19,7 @@ from runvet.run import Run
     "REG121",
     "unlearnable-targets",
     level="critical",
-    since="0.2",
+    since="0.1",
     explains=("REG101", "REG102", "LOSS104", "LOSS108", "DATA107"),
 )
 def unlearnable_targets(

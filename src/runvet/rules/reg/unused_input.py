@@ -14,7 +14,7 @@ from runvet.rules._phrases import num
 from runvet.run import FloatArray, Run
 
 
-@rule("REG130", "unused-input", level="critical", since="0.2")
+@rule("REG130", "unused-input", level="critical", since="0.1")
 def unused_input(ablations: Ablations, *, little: float = 0.02, possible: float = 0.1, sure: float = 3.0, learnt: float = 0.9) -> Sick | None:  # fmt: skip
     """An input of the model changes nothing: predictions are as good with that of another sample.
 

@@ -13,7 +13,7 @@ from runvet.rules._phrases import num
 from runvet.run import FloatArray, Run
 
 
-@rule("REG108", "worse-than-simple-forecast", level="critical", since="0.2")
+@rule("REG108", "worse-than-simple-forecast", level="critical", since="0.1")
 def worse_than_simple_forecast(forecasts: Forecasts, *, worse: float = 1.1, far: float = 1.5, sure: float = 4.0) -> Iterator[Sick]:  # fmt: skip
     """A predicted future is worse than the last value, than constant velocity, or than standing still.
 

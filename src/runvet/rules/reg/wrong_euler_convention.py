@@ -17,7 +17,7 @@ from runvet.statistics.rotations import UNREAL, Convention, between
 FAR = 40.0  # metres: the distance at which an angle is told as an offset
 
 
-@rule("REG112", "wrong-euler-convention", level="critical", since="0.2", explains=("REG102", "REG101", "REG110"))
+@rule("REG112", "wrong-euler-convention", level="critical", since="0.1", explains=("REG102", "REG101", "REG110"))
 def wrong_euler_convention(proof: Proof, *, most: float = 0.9, none: float = 0.5) -> Sick | Unsure | None:
     """Angles are read by another convention than the data set's own matrices prove.
 

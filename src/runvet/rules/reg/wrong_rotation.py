@@ -17,7 +17,7 @@ from runvet.run import FloatArray, Run
     "REG125",
     "wrong-rotation",
     level="critical",
-    since="0.2",
+    since="0.1",
     explains=("REG101", "REG102", "REG110", "REG121", "REG123"),
 )
 def wrong_rotation(headings: Headings, *, ahead: float = 0.7, gain: float = 0.3, turned: float = 0.6) -> Iterator[Sick]:

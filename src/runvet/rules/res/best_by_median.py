@@ -14,7 +14,7 @@ from runvet.rules._phrases import num, place, since
 from runvet.run import FloatArray, Series, Stage
 
 
-@rule("RES108", "best-by-median", level="warning", since="0.2", explains=("LOSS105",))
+@rule("RES108", "best-by-median", level="warning", since="0.1", explains=("LOSS105",))
 def best_by_median(
     stage: Stage,
     best: DeclaredBest,
