@@ -17,6 +17,7 @@ from runvet_lab.voxels.diffusion.hierarchy import Hierarchy
 from runvet_lab.voxels.diffusion.masked import Masked
 from runvet_lab.voxels.diffusion.process import Answer, Process, Sampling
 from runvet_lab.voxels.diffusion.uniform import Uniform
+from runvet_lab.voxels.nets.cubes import CubeTransformer
 from runvet_lab.voxels.tokens import Vocabulary
 
 Size = tuple[int, int, int]
@@ -25,30 +26,34 @@ Size = tuple[int, int, int]
 class Model(nn.Module):
     """Noisy grids (n, inputs, x, y, z), noise levels (n,) and prompts to answers (n, outputs, x, y, z).
 
-    With a coarse stage, a second network answers grids of the coarse size, and the first one sees the coarse grid as
-    further channels.
+    With a coarse stage, the configured network answers grids of the coarse size, and a transformer the cubes that they fill.
     """
 
     def __init__(self, config: Config, process: Process, size: Size) -> None:
         super().__init__()
-        self.factor = config.train.coarse
         self.text = text.encoder(config.text)
         # Lines of noise mislead: with them, samples of uniform and continuous diffusion got worse (measured).
         net = replace(config.net, lines=config.net.lines and config.train.objective == "masked")
-        self.net = nets.build(net, process.inputs, process.outputs, size, config.text.width)
         self.coarse: nn.Module | None = None
+        self.net: nn.Module
         if isinstance(process, Hierarchy):
-            if any(length % self.factor for length in size):
-                raise ValueError(f"train.coarse: {self.factor} does not divide the size {size}")
-            small = (size[0] // self.factor, size[1] // self.factor, size[2] // self.factor)
-            part = replace(net, patch=max(1, net.patch // self.factor))  # as many patches as in the whole grid
-            self.coarse = nets.build(part, process.coarse_inputs, process.outputs, small, config.text.width)
-            self.small = small
+            factor = config.train.coarse
+            if any(length % factor for length in size):
+                raise ValueError(f"train.coarse: {factor} does not divide the size {size}")
+            small = (size[0] // factor, size[1] // factor, size[2] // factor)
+            self.coarse_inputs = process.coarse_inputs
+            self.coarse = nets.build(net, process.coarse_inputs, process.outputs, small, config.text.width)
+            self.net = CubeTransformer(
+                process.inputs, process.outputs, size, config.text.width,
+                width=net.width, depth=net.depth, heads=net.heads, patch=net.patch,
+            )  # fmt: skip
+        else:
+            self.net = nets.build(net, process.inputs, process.outputs, size, config.text.width)
 
     def forward(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Tensor:
-        """Answers of the network whose size fits; an empty prompt is no condition."""
+        """Answers of the network whose channels fit; an empty prompt is no condition."""
         condition = self.text(prompts)
-        net = self.coarse if self.coarse is not None and tuple(x.shape[2:]) == self.small else self.net
+        net = self.coarse if self.coarse is not None and x.shape[1] == self.coarse_inputs else self.net
         answer: Tensor = net(x, t, condition)
         return answer
 
@@ -59,7 +64,8 @@ def process(config: Config, vocabulary: Vocabulary, device: torch.device | str =
     made = _process(config, ids, vocabulary.air_token)
     if not config.train.coarse:
         return made
-    return Hierarchy(made, ids, vocabulary.air_token, config.train.coarse, fine_share=config.train.fine_share)
+    train = config.train
+    return Hierarchy(made, ids, vocabulary.air_token, train.coarse, patch=config.net.patch, fine_share=train.fine_share)
 
 
 def _process(config: Config, ids: Tensor, air: int) -> Process:

@@ -8,6 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,6 +18,7 @@ from runvet_lab.voxels.config import Config, TextConfig
 from runvet_lab.voxels.diffusion.continuous import Continuous
 from runvet_lab.voxels.diffusion.hierarchy import Hierarchy, coarser
 from runvet_lab.voxels.diffusion.masked import Masked
+from runvet_lab.voxels.diffusion.patches import cut, filled, joined, picked, put
 from runvet_lab.voxels.diffusion.process import Process, Sampling, drawn, levels
 from runvet_lab.voxels.diffusion.schedule import signal, visited
 from runvet_lab.voxels.diffusion.uniform import Uniform
@@ -222,13 +225,45 @@ def test_coarse_grids_keep_what_stands_in_a_cube() -> None:
 
 
 def test_coarse_to_fine_sampling_with_the_true_answer(target: Tensor) -> None:
-    process = Hierarchy(Masked(IDS, 0), IDS, 0, 2)
+    process = Hierarchy(Masked(IDS, 0), IDS, 0, 2, patch=2)
     small = coarser(target, 2, 4, 0)
+    cubes = cut(target, 2)
 
     def oracle(x: Tensor, t: Tensor) -> Tensor:
-        right = small if x.shape[2] == 2 else target
-        assert x.shape[1] == (process.coarse_inputs if x.shape[2] == 2 else process.inputs)
+        if x.shape[1] == process.coarse_inputs:
+            right = small
+        else:
+            assert x.shape[1] == process.inputs
+            right = picked(cubes, x[:, -1, :, 0, 0].long()).unflatten(2, (2, 4))
         return 50 * functional.one_hot(right, 4).movedim(-1, 1).float()
 
     ids = process.sample(oracle, (2, 4, 4, 4), Sampling(num_inference_steps=5), generator())
     assert torch.equal(ids, IDS[target])
+
+
+def test_the_fine_stage_works_on_what_the_coarse_grid_fills() -> None:
+    tokens = torch.zeros(2, 8, 8, 8, dtype=torch.int64)
+    tokens[0, 0, 0, 0] = 2
+    tokens[1, :, 7, 7] = 1  # four cubes of two voxels, two of four
+    process = Hierarchy(Masked(IDS, 0), IDS, 0, 2, patch=4)
+    seen: list[tuple[int, ...]] = []
+
+    def net(x: Tensor, t: Tensor, prompts: object) -> Tensor:
+        seen.append(tuple(x.shape))
+        return torch.zeros(len(x), process.outputs, *x.shape[2:])
+
+    process.loss(net, tokens, ["", ""], generator())
+    assert seen == [(2, process.coarse_inputs, 4, 4, 4), (2, process.inputs, 2, 4, 16)]
+    with pytest.raises(ValueError, match="has to be a multiple"):
+        Hierarchy(Masked(IDS, 0), IDS, 0, 2, patch=3)
+
+
+@given(st.sampled_from([1, 2, 4]), st.integers(0, 2**32 - 1))
+def test_cubes_are_put_back_where_they_were_cut_out(side: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    grids = torch.randint(0, 3, (2, 4, 8, 4)) * (torch.rand(2, 4, 8, 4) < 0.1)
+    index = filled(grids > 0, side)
+    cubes = cut(grids, side)
+    back = put(picked(cubes, index), index, cubes.shape[1], 0)
+    assert torch.equal(joined(back, (4, 8, 4), side), grids)
+    assert cubes[0, 1].tolist() == grids[0, :side, :side, side : 2 * side].flatten().tolist() or side == 4

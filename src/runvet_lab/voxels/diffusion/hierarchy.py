@@ -1,4 +1,4 @@
-"""Coarse to fine: a grid of a fraction of the size first, then the whole one with the coarse grid in view."""
+"""Coarse to fine: a grid of a fraction of the size first, then what it fills in detail."""
 
 from __future__ import annotations
 
@@ -8,20 +8,27 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from runvet_lab.voxels.diffusion.patches import cut, filled, joined, picked, put
 from runvet_lab.voxels.diffusion.process import Answer, Net, Outcome, Process, Sampling
 
 
 class Hierarchy:
-    """Two processes of one kind over the same ids. The network tells the stages apart by the size of what it sees.
+    """Two processes of one kind over the same ids. The network tells the stages apart by the channels that it sees.
 
-    `inputs` are the channels of the fine stage: its own, and one a token for the coarse grid.
+    The fine stage works on cubes of `patch` voxels a side, and on those alone that the coarse grid fills: it is air
+    elsewhere. It sees them side by side, (n, channels, cubes, patch, patch²). `inputs` are its channels: its own, one
+    a token for the coarse grid, and one for the number of the cube in the whole grid.
     """
 
-    def __init__(self, fine: Process, ids: Tensor, air: int, factor: int, *, fine_share: float = 1.0) -> None:
+    def __init__(
+        self, fine: Process, ids: Tensor, air: int, factor: int, *, patch: int, fine_share: float = 1.0
+    ) -> None:
+        if patch % factor:
+            raise ValueError(f"net.patch: {patch} has to be a multiple of train.coarse, {factor}")
+        self.fine, self.ids, self.air, self.factor, self.patch = fine, ids, air, factor, patch
         self.fine_share = fine_share
-        self.fine, self.ids, self.air, self.factor = fine, ids, air, factor
         self.coarse_inputs = fine.inputs
-        self.inputs, self.outputs = fine.inputs + len(ids), fine.outputs
+        self.inputs, self.outputs = fine.inputs + len(ids) + 1, fine.outputs
 
     def loss(
         self, net: Net, tokens: Tensor, prompts: Sequence[str], generator: torch.Generator, *, numbers: bool = True
@@ -34,9 +41,10 @@ class Hierarchy:
         first = self.fine.loss(net, small, prompts, generator, numbers=numbers)
         if torch.is_grad_enabled() and self._skipped(generator):
             return Outcome(first.loss, {"loss_coarse": first.loss.detach()} if numbers else {})
-        view = self._view(small)
+        index, view = self._view(small)
+        cubes = self._apart(picked(cut(tokens, self.patch), index))
         second = self.fine.loss(
-            lambda x, t, p: net(torch.cat([x, view], 1), t, p), tokens, prompts, generator, numbers=numbers
+            lambda x, t, p: net(torch.cat([x, view], 1), t, p), cubes, prompts, generator, numbers=numbers
         )
         told = second.numbers | (
             {"loss_coarse": first.loss.detach(), "loss_fine": second.loss.detach()} if numbers else {}
@@ -56,21 +64,38 @@ class Hierarchy:
         n, x, y, z = shape
         half = (n, x // self.factor, y // self.factor, z // self.factor)
         small = torch.searchsorted(self.ids, self.fine.sample(answer, half, settings, generator))
-        view = self._view(small.clamp(max=len(self.ids) - 1))
-        return self.fine.sample(lambda state, t: answer(torch.cat([state, view], 1), t), shape, settings, generator)
+        index, view = self._view(small.clamp(max=len(self.ids) - 1))
+        drawn = self.fine.sample(
+            lambda state, t: answer(torch.cat([state, view], 1), t),
+            (n, index.shape[1], self.patch, self.patch**2),
+            settings,
+            generator,
+        )
+        count = x * y * z // self.patch**3
+        return joined(put(drawn.flatten(2), index, count, int(self.ids[self.air])), (x, y, z), self.patch)
 
-    def _view(self, small: Tensor) -> Tensor:
-        """The coarse tokens as channels at the full size, (n, tokens, x, y, z)."""
-        channels = functional.one_hot(small, len(self.ids)).movedim(-1, 1).float()
-        for axis in (2, 3, 4):
-            channels = channels.repeat_interleave(self.factor, dim=axis)
-        return channels
+    def _apart(self, cubes: Tensor) -> Tensor:
+        """Cubes (n, most, patch³) as what a process takes for a grid, (n, most, patch, patch²)."""
+        return cubes.unflatten(2, (self.patch, self.patch**2))
+
+    def _view(self, small: Tensor) -> tuple[Tensor, Tensor]:
+        """Which cubes the coarse grid fills, (n, most), and what it holds there: (n, tokens + 1, most, patch, patch²)."""
+        index = filled(small != self.air, self.patch // self.factor)
+        whole = small
+        for axis in (1, 2, 3):
+            whole = whole.repeat_interleave(self.factor, dim=axis)
+        tokens = self._apart(picked(cut(whole, self.patch), index))
+        channels = functional.one_hot(tokens, len(self.ids)).movedim(-1, 1).float()
+        number = index[:, None, :, None, None].expand(-1, -1, -1, self.patch, self.patch**2)
+        return index, torch.cat([channels, number.float()], 1)
 
 
 def coarser(tokens: Tensor, factor: int, size: int, air: int) -> Tensor:
     """Tokens of cubes of `factor` voxels a side: the most frequent one that is not air; air where nothing else is."""
     n, x, y, z = tokens.shape
-    cubes = tokens.view(n, x // factor, factor, y // factor, factor, z // factor, factor)
-    counts = functional.one_hot(cubes, size).sum(dim=(2, 4, 6))
+    cubes = cut(tokens, factor)
+    counts = torch.zeros(*cubes.shape[:2], size, dtype=torch.int16, device=tokens.device)
+    counts.scatter_add_(2, cubes, torch.ones_like(cubes, dtype=torch.int16))
     counts[..., air] = 0
-    return torch.where(counts.sum(-1) > 0, counts.argmax(-1), air)
+    most = torch.where(counts.sum(-1) > 0, counts.argmax(-1), air)
+    return most.view(n, x // factor, y // factor, z // factor)
