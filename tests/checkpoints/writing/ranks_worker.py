@@ -65,8 +65,12 @@ def main(mode: str, rank: int, world: int, folder: Path) -> None:
     assert not optimizer.state
     train(model, optimizer, 3)
     manager = CheckpointManager(folder / "all", sharded=sharded, background=mode.startswith("background:"))
+    begin, late = manager._background.start, []
+    manager._background.start = late.append  # the slowest writer: it begins when training has gone on
     manager.save(step=3, model=model, optimizer=optimizer, extra={"note": "three"})
     after = train(model, optimizer, 3, first=3)
+    for job in late:
+        begin(job)
     manager.close()
     other, its = build(wrapper, seed=1)
     rest = manager.restore(model=other, optimizer=its)

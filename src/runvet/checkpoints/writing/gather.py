@@ -31,12 +31,13 @@ class Parts:
 class Gathered:
     """The inert tree (of rank 0; nothing elsewhere unless sharded), and the shapes of the parameters by part.
 
-    `fresh` where the tensors are copies of their own, so that training may go on while they are written.
+    `live` are the addresses of memory of the model and its optimizer that training goes on to write to, where gathering
+    has made copies of the rest; None where it has made none.
     """
 
     state: dict[str, Any]
     expected: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
-    fresh: bool = False
+    live: frozenset[int] | None = None
 
 
 def gather(parts: Parts, *, sharded: bool = False, offload: bool = True) -> Gathered:
@@ -67,7 +68,7 @@ def gather(parts: Parts, *, sharded: bool = False, offload: bool = True) -> Gath
             state[name] = _several(given)
     if parts.rng:
         state["rng"] = ranks.collected(random_state())
-    made.fresh = module is not None and spread(module)
+    made.live = _live(module, parts.optimizer) if module is not None and spread(module) else None
     made.state = inert(state) if sharded or ranks.rank() == 0 else {}
     return made
 
@@ -103,6 +104,17 @@ def spread(module: Any) -> bool:
     from torch.distributed.tensor import DTensor
 
     return _flat(module) or any(isinstance(p, DTensor) for p in module.parameters())
+
+
+def _live(module: Any, given: Any) -> frozenset[int]:
+    """The memory of parameters, buffers and optimizer states on this rank: what is not spread is gathered as it is."""
+    torch = need_torch()
+    several = given.values() if isinstance(given, Mapping) else [given]
+    optimizers = [o for o in several if isinstance(o, torch.optim.Optimizer)]
+    states = [value for o in optimizers for state in o.state.values() for value in state.values()]
+    held = [t for t in (*module.parameters(), *module.buffers(), *states) if isinstance(t, torch.Tensor)]
+    own = [t.to_local() if hasattr(t, "to_local") else t for t in held]
+    return frozenset(t.untyped_storage().data_ptr() for t in own if t.layout is torch.strided)
 
 
 def options(sharded: bool, offload: bool) -> Any:

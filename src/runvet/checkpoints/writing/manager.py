@@ -205,7 +205,7 @@ class CheckpointManager:
     def _in_background(self, final: Path, gathered: Gathered, facts: Facts) -> None:
         if ranks.rank() != 0 or self._snapshot is None:
             return
-        state = gathered.state if gathered.fresh else self._snapshot.take(gathered.state)
+        state = self._snapshot.take(gathered.state, gathered.live)
         self._background.start(lambda: self._write(final, gathered, facts, state))
 
     def _write(self, final: Path, gathered: Gathered, facts: Facts, state: Mapping[str, Any]) -> Manifest:
