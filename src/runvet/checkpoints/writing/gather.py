@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,8 +31,8 @@ class Parts:
 class Gathered:
     """The inert tree (of rank 0; nothing elsewhere unless sharded), and the shapes of the parameters by part.
 
-    `live` are the addresses of memory of the model and its optimizer that training goes on to write to, where gathering
-    has made copies of the rest; None where it has made none.
+    `live` are the addresses of memory that training goes on to write to, where gathering has made copies of what is
+    spread; None where it has made none.
     """
 
     state: dict[str, Any]
@@ -68,7 +68,7 @@ def gather(parts: Parts, *, sharded: bool = False, offload: bool = True) -> Gath
             state[name] = _several(given)
     if parts.rng:
         state["rng"] = ranks.collected(random_state())
-    made.live = _live(module, parts.optimizer) if module is not None and spread(module) else None
+    made.live = _live(parts) if module is not None and spread(module) else None
     made.state = inert(state) if sharded or ranks.rank() == 0 else {}
     return made
 
@@ -106,15 +106,30 @@ def spread(module: Any) -> bool:
     return _flat(module) or any(isinstance(p, DTensor) for p in module.parameters())
 
 
-def _live(module: Any, given: Any) -> frozenset[int]:
-    """The memory of parameters, buffers and optimizer states on this rank: what is not spread is gathered as it is."""
+def _live(parts: Parts) -> frozenset[int]:
+    """The memory of every tensor that was given, on this rank: what is not spread is gathered as it is."""
+    given = (parts.model, parts.optimizer, parts.scheduler, parts.scaler, parts.ema, parts.extra)
+    return frozenset(t.untyped_storage().data_ptr() for one in given for t in _tensors(one))
+
+
+def _tensors(given: Any) -> Iterator[Any]:
+    """The strided tensors, pieces of spread ones, of a module, an optimizer, an object with a state or a tree of such."""
     torch = need_torch()
-    several = given.values() if isinstance(given, Mapping) else [given]
-    optimizers = [o for o in several if isinstance(o, torch.optim.Optimizer)]
-    states = [value for o in optimizers for state in o.state.values() for value in state.values()]
-    held = [t for t in (*module.parameters(), *module.buffers(), *states) if isinstance(t, torch.Tensor)]
-    own = [t.to_local() if hasattr(t, "to_local") else t for t in held]
-    return frozenset(t.untyped_storage().data_ptr() for t in own if t.layout is torch.strided)
+    if isinstance(given, torch.Tensor):
+        own = given.to_local() if hasattr(given, "to_local") else given
+        if own.layout is torch.strided:
+            yield own
+    elif isinstance(given, torch.nn.Module):
+        yield from _tensors([*given.parameters(), *given.buffers()])
+    elif isinstance(given, torch.optim.Optimizer):
+        yield from _tensors(given.state)
+    elif isinstance(given, Mapping):
+        yield from _tensors(list(given.values()))
+    elif isinstance(given, (list, tuple)):
+        for one in given:
+            yield from _tensors(one)
+    elif hasattr(given, "state_dict"):
+        yield from _tensors(given.state_dict())
 
 
 def options(sharded: bool, offload: bool) -> Any:

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     import torch
 
 
-GATHERED = ("model.", "optimizer.")
-
-
 class Snapshot:
     """Buffers on the CPU, pinned where the tensors come from a GPU: as much memory as one state."""
 
@@ -26,7 +23,7 @@ class Snapshot:
     def take(self, state: Mapping[str, Any], live: frozenset[int] | None = None) -> Any:
         """The same tree with copies of its tensors, valid until the next call. Tensors of GPUs are copied together.
 
-        With `live`, tensors of the model and the optimizer in other memory than this are copies already.
+        With `live`, tensors in other memory than this are copies already.
         """
         torch = need_torch()
         seen: dict[Any, Any] = {}
@@ -35,7 +32,7 @@ class Snapshot:
         def copy(name: str, tensor: Any) -> Any:
             if tensor.layout is not torch.strided or tensor.is_quantized:
                 return tensor.cpu().clone()
-            if live is not None and name.startswith(GATHERED) and tensor.untyped_storage().data_ptr() not in live:
+            if live is not None and tensor.untyped_storage().data_ptr() not in live:
                 return tensor
             key = (tensor.device, tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride())
             if tensor.numel() and key in seen:  # tied weights
