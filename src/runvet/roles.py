@@ -24,6 +24,7 @@ SPLITS: Mapping[Split, frozenset[str]] = {
     ),
     "test": frozenset({"test", "testing", "tst"}),
 }
+SPLIT_WORDS = frozenset().union(*SPLITS.values())
 # Parts of names in other languages, as they stand before a name is cut into words; the longer ones first.
 TRANSLATED: Sequence[tuple[str, str]] = tuple(
     (part, f" {word} ")
@@ -213,7 +214,7 @@ def meaning(name: str) -> tuple[str | None, Direction | None, Split | None]:
             split_of = candidate
     if "val" in parts or "eval" in parts or "valid" in parts or "validation" in parts:
         split_of = "val"
-    rest = tuple(w for w in parts if not any(w in s for s in SPLITS.values()))
+    rest = tuple(w for w in parts if w not in SPLIT_WORDS)
     joined = "_".join(rest)
     for pattern, found in _COMPILED:
         if pattern.search(joined):
@@ -266,12 +267,12 @@ def _criteria(series: Sequence[Series]) -> Mapping[str, str]:
     first = next((name for name, split in errors if split == "train" and _OPTIMISED & set(words(name))), None)
     if first is None:
         return {}
-    return {name: f"{split}_loss" for name, split in errors if split and _kind(name) == _kind(first)}
+    return {name: f"{split}_loss" for name, split in errors if split and kind(name) == kind(first)}
 
 
-def _kind(name: str) -> tuple[str, ...]:
+def kind(name: str) -> tuple[str, ...]:
     """The words of a name without those of a split: `train-rmse` and `eval-rmse` are of one kind."""
-    return tuple(w for w in words(name) if not any(w in s for s in SPLITS.values()))
+    return tuple(w for w in words(name) if w not in SPLIT_WORDS)
 
 
 def _resolve(found: Meaning, rest: tuple[str, ...], split: Split | None) -> tuple[str, Direction | None, Split | None]:

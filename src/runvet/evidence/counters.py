@@ -9,9 +9,7 @@ import numpy as np
 
 from runvet.evidence import provides
 from runvet.evidence.events import Plan
-from runvet.evidence.launches import KEPT, Launch, Launches, begins_again, same_schedule, way_back
-from runvet.evidence.nature import given
-from runvet.evidence.settings import name_of
+from runvet.evidence.launches import KEPT, Launch, Launches, begins_again, same_schedule, told_of_resume, way_back
 from runvet.run import Stage
 
 COMPLETE = 0.9  # of the plan: what comes after it is rather a second training
@@ -36,16 +34,8 @@ class CounterRestarts:
 
 @provides
 def counter_restarts(stage: Stage, launches: Launches, plan: Plan | None) -> CounterRestarts:
-    told = _told(stage)
+    told = told_of_resume(stage, GOING_ON, RESUME)
     return CounterRestarts(tuple(p for p in launches.pairs if _restarted(*p, plan, told)), told)
-
-
-def _told(stage: Stage) -> str:
-    """Where the run says that it goes on from a checkpoint."""
-    for event in stage.events:
-        if event.kind == "resume" and GOING_ON.search(event.text):
-            return event.where
-    return next((s.where for s in stage.settings if RESUME.search(name_of(s)) and given(s.value)), "")
 
 
 def _restarted(old: Launch, new: Launch, plan: Plan | None, told: str) -> bool:

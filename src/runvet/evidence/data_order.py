@@ -13,6 +13,7 @@ from runvet.artifacts.measuring import One
 from runvet.evidence import Missing, provides
 from runvet.evidence.data_places import sided
 from runvet.evidence.datasets import DataSets
+from runvet.evidence.nature import given
 from runvet.evidence.samplers import USE
 from runvet.evidence.settings import name_of
 from runvet.run import FloatArray, IntArray, Run, Series, Setting, Stage
@@ -97,20 +98,8 @@ def _mixed(settings: Sequence[Setting]) -> str:
     """A setting by which the data may be mixed all the same; empty where there is none."""
     for s in settings:
         several = name_of(s) in WORLD and s.number is not None and s.number > 1
-        given = s.value not in (
-            None,
-            False,
-            "",
-            0,
-            "none",
-            "None",
-            "null",
-            "no",
-            "false",
-            "sequential",
-            "SequentialSampler",
-        )
-        if several or (given and set(words(s.key)) & MIXED):
+        told = given(s.value) and s.value not in ("sequential", "SequentialSampler")
+        if several or (told and set(words(s.key)) & MIXED):
             return f"{s.key}: {s.value}"
     return ""
 

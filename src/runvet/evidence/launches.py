@@ -10,8 +10,9 @@ from itertools import pairwise
 import numpy as np
 
 from runvet.evidence import Missing, provides
+from runvet.evidence.nature import given
 from runvet.evidence.seams import RESUMED, lead_of
-from runvet.evidence.settings import same
+from runvet.evidence.settings import name_of, same
 from runvet.run import Event, Series, Stage
 from runvet.statistics import noise
 
@@ -78,6 +79,14 @@ class Launches:
     def pairs(self) -> tuple[tuple[Launch, Launch], ...]:
         """Each launch with the next, where the next surely came later."""
         return tuple((a, b) for a, b in pairwise(self.launches) if b.follows)
+
+
+def told_of_resume(stage: Stage, words: re.Pattern[str], settings: re.Pattern[str]) -> str:
+    """Where the run says that it goes on from a checkpoint: a line of a resume with such words, a setting of such a name; else ''."""
+    for event in stage.events:
+        if event.kind == "resume" and words.search(event.text):
+            return event.where
+    return next((s.where for s in stage.settings if settings.search(name_of(s)) and given(s.value)), "")
 
 
 def same_settings(stage: Stage, old: Launch, new: Launch) -> bool:

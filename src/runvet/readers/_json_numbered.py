@@ -22,6 +22,7 @@ from runvet.source import Source
 NAME = "json_numbered"
 FEWEST = 3  # files
 LIMIT = 1 << 20  # bytes of a file
+# Fewer words than in names of samples or checkpoints: `s1` and `it2` may be subjects and items, each with metrics.
 _NUMBER = re.compile(
     r"(?i)(?<![a-z])(epochs?|ep|(?:global_?)?steps?|iter(?:ation)?s?|checkpoint|ckpt|updates?)[-_=. ]?(\d{1,12})(?!\d)"
 )

@@ -9,14 +9,13 @@ import numpy as np
 
 from runvet import examples
 from runvet.evidence.curves import TrainLoss, ValMetrics
-from runvet.roles import GENERIC, SPLITS, words
+from runvet.roles import GENERIC, kind
 from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.run import Series, Stage
 
 TERMS = frozenset({"loss_term", "val_loss_term", "test_loss_term", "kl"})
 # Metrics of decoded output: trainers log NaN for them while they do not decode.
 DECODED = re.compile(r"(?:^|_)(?:wer|cer|ter|per|bleu\d*|chrf|rouge\w*|meteor|cider|exact_match|em)(?:_|$)")
-_SPLIT_WORDS = frozenset().union(*SPLITS.values())
 
 
 def never(series: Series) -> bool:
@@ -96,23 +95,23 @@ def _telling(series: Series, judged: set[str]) -> bool:
 
 def _kind(series: Series) -> tuple[str, ...]:
     """The words of a name that say what was measured, without its split."""
-    return tuple(w for w in words(series.name) if w not in _SPLIT_WORDS and w not in GENERIC)
+    return tuple(w for w in kind(series.name) if w not in GENERIC)
 
 
 def _by_design(series: Series, found: Sequence[Series], stage: Stage) -> bool:
     """Whether a logger has a reason to write NaN: see the page's known limits."""
-    kind = _kind(series)
-    if DECODED.search("_".join(kind)):
+    mine = _kind(series)
+    if DECODED.search("_".join(mine)):
         return True
-    if series.role in TERMS or "loss" in kind:  # a branch of the model that is off: its loss and its metric
-        own = set(kind) - {"loss"}
-        return any(own & set(_kind(s)) and _kind(s) != kind for s in found if s is not series)
+    if series.role in TERMS or "loss" in mine:  # a branch of the model that is off: its loss and its metric
+        own = set(mine) - {"loss"}
+        return any(own & set(_kind(s)) and _kind(s) != mine for s in found if s is not series)
     if series.role in ("grad_norm", "reward"):
         return False
     numbers = [s for s in stage.series if s.non_finite < s.total and "loss" not in (s.role or "") and s.role]
-    if any(_kind(s) == kind and s.split != series.split for s in numbers):
+    if any(_kind(s) == mine and s.split != series.split for s in numbers):
         return series.split in ("test", None)
-    return any(set(kind) & set(_kind(s)) for s in numbers)
+    return any(set(mine) & set(_kind(s)) for s in numbers)
 
 
 def _report(told: Sequence[Series]) -> Sick:

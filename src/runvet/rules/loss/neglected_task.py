@@ -10,7 +10,7 @@ import numpy as np
 from runvet import examples
 from runvet.evidence.curves import LossTerms, TrainLoss
 from runvet.evidence.nature import Nature
-from runvet.roles import CRITERION, GENERIC, SPLITS, words
+from runvet.roles import CRITERION, GENERIC, kind
 from runvet.rules import Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import since
 from runvet.rules.loss._common import ends, guilty, last_part, num, place
@@ -23,12 +23,7 @@ SIDE = re.compile(
     r"|divers|value|policy|actor|critic",
     re.IGNORECASE,
 )
-_PLAIN = (
-    frozenset().union(*SPLITS.values())
-    | GENERIC
-    | CRITERION
-    | {"l1", "l2", "mse", "mae", "rmse", "acc", "accuracy", "error"}
-)
+_PLAIN = GENERIC | CRITERION | {"l1", "l2", "mse", "mae", "rmse", "acc", "accuracy", "error"}
 
 
 @rule("LOSS128", "neglected-task", level="warning", since="0.1")
@@ -78,7 +73,7 @@ def neglected_task(
 
 
 def _task(series: Series) -> frozenset[str]:
-    return frozenset(w for w in words(series.name) if w not in _PLAIN and not w.isdigit())
+    return frozenset(w for w in kind(series.name) if w not in _PLAIN and not w.isdigit())
 
 
 def _evaluated(stage: Stage, term: Series, held_out: float) -> Series | None:

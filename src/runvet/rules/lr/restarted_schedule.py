@@ -9,6 +9,7 @@ import numpy as np
 
 from runvet import examples
 from runvet.evidence.curves import LearningRate, TrainLoss
+from runvet.evidence.launches import told_of_resume
 from runvet.evidence.nature import given
 from runvet.evidence.settings import name_of
 from runvet.rules import Action, Measure, Sick, rule
@@ -21,6 +22,7 @@ WIDTH = 5  # points of the loss whose median is its level
 BACK = 0.5  # of the way back to the first loss: a model that is so far back was set up anew
 CYCLIC = re.compile(r"restart|cyclic|sgdr|relora|snapshot", re.IGNORECASE)
 CYCLES = frozenset({"t_0", "t_mult", "num_cycles", "cycle_mult", "cycle_limit", "lr_cycle_limit", "cycle_length"})
+ANY = re.compile("")  # whatever a line of a resume says
 RESUME = re.compile(r"^(?:auto_?)?resume|^ckpt_path$|^restore_from$|^load_checkpoint$")
 # A curve of one of these, at the same point another level: a new part of the training begins, with its own schedule.
 PARTS = re.compile(
@@ -57,7 +59,7 @@ def restarted_schedule(
     """
     if any(_cyclic(name_of(s), s.value) for s in stage.settings):
         return None
-    told = _resume(stage)
+    told = told_of_resume(stage, ANY, RESUME)
     for series in rates.series:
         for part in series.segments():
             known = part.finite()
@@ -78,14 +80,6 @@ def _cyclic(name: str, value: object) -> bool:
     return ("sched" in name or name.startswith("lr") or name in ("name", "type", "_target_")) and bool(
         CYCLIC.search(str(value))
     )
-
-
-def _resume(stage: Stage) -> str:
-    """Where the run tells that it was resumed, or ''."""
-    for event in stage.events:
-        if event.kind == "resume":
-            return event.where
-    return next((s.where for s in stage.settings if RESUME.search(name_of(s)) and given(s.value)), "")
 
 
 def _part(stage: Stage, rate: Series, index: int) -> bool:

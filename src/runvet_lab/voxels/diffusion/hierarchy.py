@@ -80,11 +80,12 @@ class Hierarchy:
 
     def _view(self, small: Tensor) -> tuple[Tensor, Tensor]:
         """Which cubes the coarse grid fills, (n, most), and what it holds there: (n, tokens + 1, most, patch, patch²)."""
-        index = filled(small != self.air, self.patch // self.factor)
-        whole = small
-        for axis in (1, 2, 3):
-            whole = whole.repeat_interleave(self.factor, dim=axis)
-        tokens = self._apart(picked(cut(whole, self.patch), index))
+        side = self.patch // self.factor
+        index = filled(small != self.air, side)
+        cubes = picked(cut(small, side), index).unflatten(2, (side, side, side))
+        for axis in (2, 3, 4):
+            cubes = cubes.repeat_interleave(self.factor, dim=axis)
+        tokens = self._apart(cubes.flatten(2))
         channels = functional.one_hot(tokens, len(self.ids)).movedim(-1, 1).float()
         number = index[:, None, :, None, None].expand(-1, -1, -1, self.patch, self.patch**2)
         return index, torch.cat([channels, number.float()], 1)

@@ -79,6 +79,42 @@ class Places(nn.Module):
         return x[:, None, None] + y[None, :, None] + z[None, None, :]
 
 
+class Trunk(nn.Module):
+    """What transformers over cells of a grid share: where a cell stands, and blocks under noise level and condition."""
+
+    places: Places
+    moment: Moment
+    text: nn.Linear
+    blocks: nn.ModuleList
+    norm: nn.LayerNorm
+
+    def grow(self, size: tuple[int, int, int], text: int, *, width: int, depth: int, heads: int, patch: int) -> None:
+        """Make the layers, for cells of `patch` voxels a side. After the embedding, so that random weights keep their order."""
+        x, y, z = (length // patch for length in size)
+        self.places = Places((x, y, z), width)
+        self.moment = Moment(width)
+        self.text = nn.Linear(text, width)
+        self.blocks = nn.ModuleList(Block(width, heads, width) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+
+    def through(self, cells: Tensor, t: Tensor, condition: Tensor, number: Tensor | None = None) -> Tensor:
+        """Cells (n, count, width) through the blocks; `number` (n, count) says which cells of the grid they are, else all."""
+        # One type for all that is added up: under autocast, every change of type is a copy.
+        vector = functional.silu(self.moment(t) + self.text(condition)).to(cells.dtype)
+        places = self.places().flatten(0, 2).to(cells.dtype)
+        tokens = cells + (places if number is None else places[number])
+        for block in self.blocks:
+            tokens = block(tokens, vector)
+        out: Tensor = self.norm(tokens)
+        return out
+
+
+def fitting(size: tuple[int, int, int], patch: int) -> None:
+    """Raises ValueError where cells of `patch` voxels a side do not fill a grid."""
+    if any(length % patch for length in size):
+        raise ValueError(f"net.patch: {patch} does not divide the grid's size {size}")
+
+
 class LinesIn(nn.Module):
     """What stands along each line of voxels, for the patches on its way: means over one axis, embedded like patches.
 
