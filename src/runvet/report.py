@@ -24,6 +24,7 @@ VERDICTS: tuple[Verdict, ...] = ("critical", "suspect", "not judged", "sound")  
 PACES = ("overall", "recent")  # numbers of a stage's `speed` (beside its unit) and `eta_s`
 READING = ("files", "ignored", "points", "checkpoints", "seconds")  # numbers of `reading`
 # The order in which one acts. `separate` is a cheap test that tells which of several remedies is the right one.
+BACK = "what was trained since"  # the cost of going back to a checkpoint: a consequence does not ask for it again
 KINDS: tuple[Kind, ...] = ("stop", "keep", "separate", "repair", "change", "measure")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from runvet.engine import Outcome
-from runvet.report import KINDS, Checks, Finding, PlannedAction, Unchecked, Verdict
+from runvet.report import BACK, KINDS, Checks, Finding, PlannedAction, Unchecked, Verdict
 from runvet.rules import Rule
 from runvet.run import LINKED, Run, Stage
 
@@ -14,7 +14,6 @@ from runvet.run import LINKED, Run, Stage
 ENOUGH = 3
 CURVES = ("LOSS", "LR", "GEN", "REG")
 LEVELS = ("critical", "warning")
-BACK = "what was trained since"  # what going back to a checkpoint costs
 
 
 def verdict(findings: Iterable[Finding], *, enough: bool) -> Verdict:

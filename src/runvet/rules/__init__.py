@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from runvet.report import Action, Level, Measure, Window
+from runvet.report import BACK, Action, Level, Measure, Window
 
-__all__ = ["Action", "Level", "Measure", "Rule", "Sick", "Unsure", "Window", "rule"]
+__all__ = ["BACK", "Action", "Level", "Measure", "Rule", "Sick", "Unsure", "Window", "rule"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from runvet.checkpoints.folders import RANK
 from runvet.checkpoints.model import Checkpoint
 from runvet.evidence.checkpoints import Checkpoints
 from runvet.evidence.weights import bare, listed, trained
-from runvet.rules import Action, Measure, Sick, Unsure, rule
+from runvet.rules import BACK, Action, Measure, Sick, Unsure, rule
 from runvet.rules.ckpt._saves import told, unread
 from runvet.run import Run
 
@@ -109,7 +109,7 @@ def _diverged(save: Checkpoint, copies: dict[str, list[Copy]], different: dict[s
         innocent="ranks that train different models on purpose, such as experts or an ensemble",
         actions=(
             Action("Stop and look for gradients that are not reduced over all ranks; compare these weights after one step", "minutes", "stop"),
-            Action("Do not merge the files of the ranks: go back to a checkpoint in which they agree", "what was trained since", "keep"),
+            Action("Do not merge the files of the ranks: go back to a checkpoint in which they agree", BACK, "keep"),
         ),
         level=None if far[worst] >= apart else "warning",
     )  # fmt: skip

@@ -10,7 +10,7 @@ from runvet.checkpoints.names import words
 from runvet.checkpoints.resume import PARTS, has
 from runvet.evidence.checkpoints import Checkpoints, alias, broken
 from runvet.evidence.events import Events
-from runvet.rules import Action, Measure, Sick, rule
+from runvet.rules import BACK, Action, Measure, Sick, rule
 from runvet.rules.ckpt._saves import listed, steps_of, table, told
 from runvet.run import Run
 
@@ -72,7 +72,7 @@ def _missing(checkpoints: Checkpoints, lost: dict[str, list[Checkpoint]]) -> Sic
         actions=(
             Action(
                 f"Resume from a checkpoint that holds the {parts}, not from {told(bad[-1])}",
-                "what was trained since",
+                BACK,
                 "keep",
             ),
         ),

@@ -10,7 +10,7 @@ from runvet import examples
 from runvet.checkpoints.judge import infinite_on_purpose
 from runvet.checkpoints.model import Checkpoint
 from runvet.evidence.checkpoints import Checkpoints
-from runvet.rules import Action, Measure, Sick, Unsure, rule
+from runvet.rules import BACK, Action, Measure, Sick, Unsure, rule
 from runvet.rules.ckpt._saves import keep, listed, milder, steps_of, table, told, unread
 from runvet.run import Run
 
@@ -53,7 +53,7 @@ def non_finite_weights(checkpoints: Checkpoints) -> Sick | Unsure | None:
         actions=(
             *keep(checkpoints, bad, "the newest weights are not finite"),
             Action(f"Go on from {told(before[-1])} with a lower learning rate or clipped gradients" if before
-                   else "Begin again with a lower learning rate or clipped gradients", "what was trained since", "repair"),
+                   else "Begin again with a lower learning rate or clipped gradients", BACK, "repair"),
         ),
         level="warning" if milder(checkpoints, bad) else None,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from runvet import examples
 from runvet.evidence.environments import ABSOLUTE, Directory, Environment, Environments
 from runvet.evidence.events import Events
-from runvet.rules import Action, Measure, Sick, rule
+from runvet.rules import BACK, Action, Measure, Sick, rule
 from runvet.run import Plain, Setting, Stage
 
 INSTALLED = re.compile(r"site-packages|dist-packages|[\\/]lib[\\/]python\d", re.IGNORECASE)
@@ -71,7 +71,7 @@ def wrong_checkout(environments: Environments, events: Events) -> Sick | None:
             Action(
                 f"Stop; go on in the environment and code of {first} alone: from the last checkpoint written there or, where"
                 " none is left, from a later one only after its evaluation there gives the same numbers",
-                "what was trained since",
+                BACK,
                 "stop",
             )
             if severe

@@ -9,7 +9,7 @@ import numpy as np
 from runvet import examples
 from runvet import examples_artifacts as made
 from runvet.evidence.pictures import Picture, PictureSamples, PictureSeries
-from runvet.rules import Action, Measure, Sick, Unsure, rule
+from runvet.rules import BACK, Action, Measure, Sick, Unsure, rule
 from runvet.run import Run
 
 
@@ -80,7 +80,7 @@ def _report(series: PictureSeries, plain: Sequence[Picture]) -> Sick:
         since_step=since if series.axis == "step" else None,
         innocent="the panel is an empty mask or input that is drawn on purpose",
         actions=(
-            Action(f"Stop: nothing that this model draws at {place} can be used; go back to the last checkpoint whose pictures hold something", "what was trained since", "stop"),
+            Action(f"Stop: nothing that this model draws at {place} can be used; go back to the last checkpoint whose pictures hold something", BACK, "stop"),
             Action("Check what is drawn for NaN, range and decoding, with one batch of real data through the same drawing code", "minutes", "repair"),
         ),
     )  # fmt: skip

@@ -12,7 +12,7 @@ from runvet import examples
 from runvet.evidence.curves import AdversarialLoss
 from runvet.report import Level
 from runvet.roles import words
-from runvet.rules import Action, Measure, Sick, Window, rule
+from runvet.rules import BACK, Action, Measure, Sick, Window, rule
 from runvet.run import Series, Stage
 from runvet.statistics import bins
 
@@ -157,7 +157,7 @@ def _won(part: Series, other: Series, rise: Raised, reached: tuple[float, float]
         innocent="the adversarial term has a small weight beside a reconstruction that does the work",
         actions=(
             Action("Lower the discriminator's learning rate or its steps, or regularise it", "config"),
-            Action(f"Go back to a checkpoint near {other.axis} {rise.x:,.0f}", "what was trained since", "keep"),
+            Action(f"Go back to a checkpoint near {other.axis} {rise.x:,.0f}", BACK, "keep"),
         ),
         window=Window(part.name, start, float(part.x()[-1]), part.axis),
         level=level,

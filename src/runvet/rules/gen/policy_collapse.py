@@ -10,7 +10,7 @@ import numpy as np
 from runvet import examples
 from runvet.evidence.curves import TrainLoss
 from runvet.evidence.policy import Policy
-from runvet.rules import Action, Level, Measure, Sick, Window, rule
+from runvet.rules import BACK, Action, Level, Measure, Sick, Window, rule
 from runvet.run import FloatArray, Series, Stage
 
 
@@ -68,7 +68,7 @@ def policy_collapse(
         since_step=at if axis == "step" else None,
         innocent="the best policy is deterministic, or the reward is so sparse that it was not met yet",
         actions=(
-            Action(f"Stop; go back to a policy from before {axis} {at:,.0f}", "what was trained since", "stop"),
+            Action(f"Stop; go back to a policy from before {axis} {at:,.0f}", BACK, "stop"),
             Action(
                 "Bound the update: lower learning rate, smaller clip range, a target KL, an entropy bonus", "config"
             ),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from runvet import examples
 from runvet.evidence.curves import GradNorm, TrainLoss, ValLoss
 from runvet.evidence.nature import Nature
-from runvet.rules import Action, Measure, Sick, Window, rule
+from runvet.rules import BACK, Action, Measure, Sick, Window, rule
 from runvet.run import Series, Stage
 
 FEWEST = 10  # points on either side of a loss that is cut off at 0
@@ -136,7 +136,7 @@ def _report(series: Series, part: Series, low: int, high: int, broken: Measure) 
         actions=(
             Action(
                 f"Go back to the last checkpoint before {axis} {x[max(low - 1, 0)]:,.0f}",
-                "what was trained since",
+                BACK,
                 "stop",
             ),
             Action("Log NaN as NaN (logging_nan_inf_filter=False), then look for the overflow", "config", "repair"),

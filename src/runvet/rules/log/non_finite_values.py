@@ -8,7 +8,7 @@ import numpy as np
 
 from runvet import examples
 from runvet.evidence.curves import GradNorm, TrainLoss
-from runvet.rules import Action, Measure, Sick, rule
+from runvet.rules import BACK, Action, Measure, Sick, rule
 from runvet.rules.log.never_a_number import unmeasured
 from runvet.run import IntArray, Series, Stage
 
@@ -70,9 +70,7 @@ def non_finite_values(stage: Stage, loss: TrainLoss | None, grads: GradNorm | No
             since_step=step if series.axis == "step" else None,
             innocent="a metric that is undefined for some batches and is logged as NaN on purpose",
             actions=(
-                Action(
-                    f"Go back to the last checkpoint before {series.axis} {step:,.0f}", "what was trained since", "stop"
-                ),
+                Action(f"Go back to the last checkpoint before {series.axis} {step:,.0f}", BACK, "stop"),
                 Action("Lower the learning rate or clip the gradient norm before that step", "config"),
             ),
             level=None if stays and series.name in important else "warning",

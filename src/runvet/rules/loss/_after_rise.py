@@ -10,7 +10,7 @@ import numpy as np
 from runvet.checkpoints.model import Checkpoint
 from runvet.checkpoints.phrases import told
 from runvet.evidence.checkpoints import Checkpoints
-from runvet.report import Action, Measure
+from runvet.report import BACK, Action, Measure
 from runvet.rules.loss._common import num, place
 from runvet.run import Series
 
@@ -43,10 +43,10 @@ def after_rise(
     actions = [Action(change, "config", "change")]
     before, newest = _before(series, start, checkpoints)
     if checkpoints is None or (before is None and newest is not None and _x(newest, series) is None):
-        actions.insert(0, Action(f"Go back to the last checkpoint near {at}", "what was trained since", "keep"))
+        actions.insert(0, Action(f"Go back to the last checkpoint near {at}", BACK, "keep"))
     elif before is not None:
         text = f"Go back to the checkpoint of {told(before)}, the newest usable one from before the rise at {at}"
-        actions.insert(0, Action(text, "what was trained since", "keep"))
+        actions.insert(0, Action(text, BACK, "keep"))
     elif newest is not None:
         text = f"No usable checkpoint is from before {at}: go on from {told(newest)} only if {series.name} falls there after the change, else start anew"
         actions.append(Action(text, "a restart", "change"))

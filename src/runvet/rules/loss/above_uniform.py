@@ -11,7 +11,7 @@ from runvet import examples
 from runvet.evidence.curves import TrainLoss
 from runvet.evidence.nature import Nature
 from runvet.evidence.vocabulary import Vocabulary
-from runvet.rules import Action, Measure, Sick, Unsure, rule
+from runvet.rules import BACK, Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import since
 from runvet.rules.loss._common import guilty, num, parts, place
 from runvet.rules.loss.first_loss_off_vocabulary import DIVISORS
@@ -89,7 +89,7 @@ def _told(series: Series, nats: float, source: str, factor: float, key: str, lev
         since(series, start),
         "the loss holds other terms that grow by design",
         (
-            Action(f"Go back to the last checkpoint before {place(series, start)}", "what was trained since", "keep"),
+            Action(f"Go back to the last checkpoint before {place(series, start)}", BACK, "keep"),
             Action("Lower the peak learning rate tenfold, with norms before each layer and at the end", "a restart", "change"),
         ),
         guilty(series, start),

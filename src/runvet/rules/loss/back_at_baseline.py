@@ -10,7 +10,7 @@ import numpy as np
 from runvet import examples
 from runvet.evidence.nature import Nature
 from runvet.evidence.vocabulary import Vocabulary
-from runvet.rules import Action, Measure, Sick, Unsure, rule
+from runvet.rules import BACK, Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import since
 from runvet.rules.loss._common import guilty, last_part, num, place
 from runvet.rules.loss.loss_at_baseline import COIN, Baseline, judged_losses, uniform
@@ -125,7 +125,7 @@ def _told(part: Series, base: Baseline, start: int, low: int) -> Sick:
         since(part, back),
         "labels or targets were made random on purpose",
         (
-            Action(f"Go back to the last checkpoint before the loss left {place(part, at)}", "what was trained since", "repair"),
+            Action(f"Go back to the last checkpoint before the loss left {place(part, at)}", BACK, "repair"),
             Action("Lower the learning rate or clip the gradient from there on", "a restart", "change"),
         ),
         guilty(part, back),

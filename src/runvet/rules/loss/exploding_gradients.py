@@ -8,7 +8,7 @@ import numpy as np
 
 from runvet import examples
 from runvet.evidence.curves import GradNorm, Reward, TrainLoss, measured
-from runvet.rules import Action, Measure, Sick, Window, rule
+from runvet.rules import BACK, Action, Measure, Sick, Window, rule
 from runvet.run import Series, Stage
 from runvet.statistics import Bins, bins, kendall, rising
 
@@ -82,7 +82,7 @@ def _report(
         since_step=float(x[start]) if axis == "step" else None,
         innocent="the scale of the loss changed, or a term was added that has large gradients by nature",
         actions=(
-            Action(f"Go back to a checkpoint near {axis} {x[start]:,.0f}", "what was trained since", "stop"),
+            Action(f"Go back to a checkpoint near {axis} {x[start]:,.0f}", BACK, "stop"),
             Action("Lower the learning rate or clip the gradient norm, and log norms by layer", "config"),
         ),
         window=Window(part.name, float(x[start]), float(x[-1]), axis),

@@ -9,7 +9,7 @@ import numpy as np
 from runvet import examples
 from runvet.evidence.scaling import Scaling
 from runvet.evidence.skipped import SkippedSteps
-from runvet.rules import Action, Measure, Sick, Unsure, Window, rule
+from runvet.rules import BACK, Action, Measure, Sick, Unsure, Window, rule
 from runvet.rules._phrases import num, percent, place, span
 from runvet.run import FloatArray, Stage
 
@@ -80,7 +80,7 @@ def loss_scale_collapse(
         since_step=scale.since,
         innocent="a fixed, small scale was chosen on purpose",
         actions=(
-            Action("Go back to the last checkpoint before the scale began to fall", "what was trained since", "stop"),
+            Action("Go back to the last checkpoint before the scale began to fall", BACK, "stop"),
             Action("Train in bfloat16, or lower the learning rate and find the layer that overflows", "config"),
         ),
         window=Window(scale.name, scale.x[0], scale.x[1]) if scale.name and scale.x else None,

@@ -10,7 +10,7 @@ import numpy as np
 from runvet import examples
 from runvet.evidence.curves import LearningRate, TrainLoss, ValLoss, ValMetrics
 from runvet.evidence.nature import Nature
-from runvet.rules import Action, Measure, Sick, Unsure, rule
+from runvet.rules import BACK, Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import since
 from runvet.rules.loss._common import ends, guilty, improves, num, parts, place
 from runvet.run import Series, Stage
@@ -95,7 +95,7 @@ def lost_progress(
         since(part, x),
         "a new phase on purpose: other data, a new loss term or weight, pruning or a restarted learning rate",
         (
-            Action(f"Go back to the last checkpoint before {place(part, x)}", "what was trained since", "keep"),
+            Action(f"Go back to the last checkpoint before {place(part, x)}", BACK, "keep"),
             Action(
                 f"Look at the batches, the gradient norm and the learning rate at {place(part, x)}",
                 "minutes",

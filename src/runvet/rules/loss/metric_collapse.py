@@ -11,7 +11,7 @@ import numpy as np
 from runvet import examples
 from runvet.evidence.nature import Nature
 from runvet.report import Level
-from runvet.rules import Action, Measure, Sick, Unsure, rule
+from runvet.rules import BACK, Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import since
 from runvet.rules.loss._common import guilty, last_part, num, place
 from runvet.run import FloatArray, Series, Stage
@@ -96,7 +96,7 @@ def metric_collapse(
         since(part, fall.at),
         "an evaluation that was made harder during the run",
         (
-            Action(f"Go back to the checkpoint around {place(part, fall.at)}", "what was trained since", "keep"),
+            Action(f"Go back to the checkpoint around {place(part, fall.at)}", BACK, "keep"),
             Action("Look at KL, entropy, gradient norm and learning rate where it breaks", "minutes", "measure"),
             Action(
                 "Make updates smaller: learning rate, clipping, a KL limit"

@@ -11,7 +11,7 @@ from runvet import examples
 from runvet.evidence.curves import LossTerms, TrainLoss
 from runvet.evidence.nature import Nature
 from runvet.roles import CRITERION, GENERIC, kind
-from runvet.rules import Action, Measure, Sick, Unsure, rule
+from runvet.rules import BACK, Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import since
 from runvet.rules.loss._common import ends, guilty, last_part, num, place
 from runvet.run import Series, Stage
@@ -106,7 +106,7 @@ def _told(part: Series, rise: Rise, term: tuple[float, float], evaluated: Series
         (
             Action(f"Raise the weight of {part.name}, or scale the terms to gradients of one size", "config", "change"),
             Action("Train this task alone for a while: its loss must fall", "minutes", "measure"),
-            Action(f"Use the checkpoint around {place(part, rise.x)} for this task", "what was trained since", "keep"),
+            Action(f"Use the checkpoint around {place(part, rise.x)} for this task", BACK, "keep"),
         ),
         guilty(part, rise.x),
     )  # fmt: skip

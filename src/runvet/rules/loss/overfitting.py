@@ -12,7 +12,7 @@ from runvet import examples
 from runvet.evidence.curves import TrainLoss, ValLoss, ValMetrics
 from runvet.evidence.nature import Nature
 from runvet.report import Level
-from runvet.rules import Action, Measure, Sick, Unsure, rule
+from runvet.rules import BACK, Action, Measure, Sick, Unsure, rule
 from runvet.rules._phrases import since
 from runvet.rules.loss._common import ends, guilty, improves, last_part, num, place, shared_axis
 from runvet.run import FloatArray, Series, Stage
@@ -180,7 +180,7 @@ def _told(
         since(part, found.at),
         "a metric that matters more than the loss keeps improving",
         (
-            Action(f"Go back to the checkpoint at {place(part, found.at)}", "what was trained since", "keep"),
+            Action(f"Go back to the checkpoint at {place(part, found.at)}", BACK, "keep"),
             Action("Stop early on this loss; add data, augmentation or weight decay", "config", "change"),
         ),
         guilty(part, found.at, float(x[-1])),

@@ -8,7 +8,7 @@ import numpy as np
 
 from runvet import examples
 from runvet.evidence.curves import GradNorm, LearningRate, Reward, TrainLoss
-from runvet.rules import Action, Measure, Sick, Unsure, Window, rule
+from runvet.rules import BACK, Action, Measure, Sick, Unsure, Window, rule
 from runvet.run import Series, Stage
 
 COARSE = 20.0  # a norm printed with so few units of its last digit may be 0 only on paper
@@ -122,7 +122,7 @@ def _report(part: Series, start: int, gone: int) -> Sick:
         innocent="the training set is fitted exactly, so that no gradient is left",
         actions=(
             Action(f"Log gradient norms by layer for a few steps from {axis} {x[start]:,.0f}", "minutes", "measure"),
-            Action(f"Go back to a checkpoint before {axis} {x[start]:,.0f}", "what was trained since", "stop"),
+            Action(f"Go back to a checkpoint before {axis} {x[start]:,.0f}", BACK, "stop"),
         ),
         window=Window(part.name, float(x[start]), float(x[-1]), axis),
         level="critical" if 3 * gone >= len(part) else "warning",
